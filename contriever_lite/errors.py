@@ -1,0 +1,20 @@
+"""Errors that a user can mend. Each names the value found, what is allowed, and the next step.
+
+The command line prints them in one or two lines; anything else is a defect and shows a traceback.
+"""
+
+
+class UserError(Exception):
+    """Base of every error that is not a defect of this package."""
+
+
+class DataError(UserError):
+    """A file or folder of data is missing, broken or inconsistent: names the file and the line."""
+
+
+class ConfigError(UserError, ValueError):
+    """A setting has a value that is not allowed: names the setting, the value and the choices."""
+
+
+class CheckpointError(UserError):
+    """A saved model is missing, incomplete, or made by another configuration."""
