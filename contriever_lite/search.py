@@ -49,8 +49,8 @@ class BM25Index:
     tf: occurrences of w in d; n_w: documents with w, of N; |d|: words in d (see `tokenize`).
     Robertson's numerator k1 + 1 is left out, as in Lucene 8 and later: it changes no ranking.
     Source: Kamphuis et al. 2020, "Which BM25 do you mean?", "Lucene (accurate)".
-    k1 (0 or more): how slowly repetition saturates; b (0 to 1): how much long documents are held back.
-    Raises DataError on repeated ids or another number of ids than texts, ConfigError on bad settings.
+    k1 (0 or more): how slowly repetition saturates; b (0 to 1): how much length is held against d.
+    Raises DataError on repeated ids or another number of ids than texts, ConfigError on a setting.
     """
 
     def __init__(
