@@ -112,7 +112,7 @@ def distinct(descriptions: dict[str, str]) -> dict[str, str]:
 
 
 def half(document_id: str) -> str:
-    """The half a document's query belongs to: dev if its id's sha256 starts below 80 hex, else test."""
+    """The split of a document's query: dev if its id's sha256 begins below hex 80, else test."""
     return "dev" if hashlib.sha256(document_id.encode()).digest()[0] < 128 else "test"
 
 
@@ -120,9 +120,9 @@ def without_years(text: str) -> str:
     """A description without its years.
 
     Taken out: brackets that hold a number of three or four digits, or one with an era,
-    "(1809-1865)", "(born 1962)"; then, anywhere, numbers from 1000 to 2099 and decades, "1960s"; numbers with an
-    era, "44 BC"; spans of two numbers, "335 to 375"; each with the small words before it ("from",
-    "since", "in"). Centuries, atomic numbers and most quantities stay.
+    "(1809-1865)", "(born 1962)"; then, anywhere, numbers from 1000 to 2099 and decades, "1960s";
+    numbers with an era, "44 BC"; spans of two numbers, "335 to 375"; each with the small words
+    before it ("from", "since", "in"). Centuries, atomic numbers and most quantities stay.
     """
     text = BARE.sub("", BRACKETS.sub("", text))
     text = re.sub(r"\s*,(?:\s*,)+", ",", " ".join(text.split())).replace(" ,", ",")
