@@ -19,7 +19,7 @@ book: html
 
 html: .venv/ready
 	@echo "Rendering the book from the chapters' stored outputs: under a minute."
-	$(PY) -m jupyter_book build book --path-output . --config _config.yml -W -n --keep-going
+	$(PY) -m jupyter_book build book --path-output . --config _config.yml -q -W -n --keep-going
 	@echo "The book is _build/html/index.html."
 
 test: .venv/ready
