@@ -151,7 +151,7 @@ def _tie_order(ids: Sequence[str], count: int, what: str) -> list[int]:
     order = sorted(range(count), key=ids.__getitem__, reverse=True)
     for i, j in pairwise(order):
         if ids[i] == ids[j]:
-            raise DataError(f"id {ids[i]!r} stands at {j} and {i}: ids must differ")
+            raise DataError(f"id {ids[i]!r} stands at {i} and {j}: ids must differ")
     return order
 
 
