@@ -9,20 +9,42 @@ else is the path of a BEIR folder (contriever_lite.beir), which is read as it st
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from contriever_lite.beir import Collection, read_beir, write_beir, write_folder
+from contriever_lite.beir import Collection, read_beir
+from contriever_lite.beir_writer import write_beir, write_folder
+from contriever_lite.check import Report, check
+from contriever_lite.registry import REGISTRY, find, get
 from contriever_lite.wikipedia import NAMES, load_wikipedia
 
-__all__ = ["Collection", "load_collection", "read_beir", "write_beir", "write_folder"]
+__all__ = [
+    "Collection",
+    "Report",
+    "check",
+    "load_collection",
+    "read_beir",
+    "write_beir",
+    "write_folder",
+]
 
 
 def load_collection(name_or_path: str | Path, split: str | None = None) -> Collection:
-    """Load one split (default: "test") of a registered collection or of a BEIR folder.
+    """Load one split of a registered collection or of a BEIR folder.
 
     A string that is a registered name means that collection; write ./NAME for a folder called so.
+    split: by default "test", but "dev" for msmarco, as BEIR has it.
+
     Raises ConfigError for an unknown name or split and DataError for broken or missing data.
     """
-    if name_or_path in NAMES:
-        return load_wikipedia(str(name_or_path), split or "test")
-    return read_beir(name_or_path, split or "test")
+    if isinstance(name_or_path, Path) or (
+        name_or_path not in REGISTRY and Path(name_or_path).is_dir()
+    ):
+        return read_beir(name_or_path, split or "test")
+    entry = find(name_or_path)
+    split = split or entry.split
+    if entry.name in NAMES:
+        return load_wikipedia(entry.name, split)
+    return dataclasses.replace(
+        read_beir(get(entry.name), split), name=entry.name, language=entry.language
+    )

@@ -1,0 +1,74 @@
+"""BEIR's folder layout, written: one spelling, all or nothing, never over what is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from contriever_lite.beir import COLUMNS, Collection, Corpus, Judgements
+from contriever_lite.errors import DataError
+
+
+def write_beir(collection: Collection, folder: str | Path) -> None:
+    """Write a collection as a BEIR folder with its one split; see `write_folder`."""
+    qrels = {collection.split: collection.qrels}
+    write_folder(folder, collection.corpus, collection.queries, qrels)
+
+
+def write_folder(
+    folder: str | Path, corpus: Corpus, queries: Mapping[str, str], qrels: Mapping[str, Judgements]
+) -> None:
+    """Write a BEIR folder with any number of splits (split -> judgements).
+
+    All or nothing: the folder appears when it is complete. Raises DataError if it exists already.
+    """
+    with staged(Path(folder)) as staging:
+        for name, lines in serialise(corpus, queries, qrels).items():
+            path = staging / name
+            path.parent.mkdir(exist_ok=True)
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(lines)
+
+
+def serialise(
+    corpus: Corpus, queries: Mapping[str, str], qrels: Mapping[str, Judgements]
+) -> dict[str, Iterator[str]]:
+    """File name -> its lines: the one spelling in which this package writes a collection."""
+
+    def objects(records: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+        for id_, record in records.items():
+            yield json.dumps({"_id": id_, **record}, ensure_ascii=False) + "\n"
+
+    def table(judgements: Judgements) -> Iterator[str]:
+        yield "\t".join(COLUMNS) + "\n"
+        for query, grades in judgements.items():
+            yield from (f"{query}\t{document}\t{grade}\n" for document, grade in grades.items())
+
+    return {
+        "corpus.jsonl": objects(corpus),
+        "queries.jsonl": objects({id_: {"text": text} for id_, text in queries.items()}),
+        **{f"qrels/{split}.tsv": table(judgements) for split, judgements in qrels.items()},
+    }
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its name when the block ends without an error.
+
+    Raises DataError if `folder` exists, before the block or, made by another process, after it.
+    """
+    if folder.exists():
+        raise DataError(f"{folder} exists and is never overwritten: move it away or choose another")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        staging = Path(scratch) / folder.name
+        staging.mkdir()
+        yield staging
+        try:
+            os.rename(staging, folder)
+        except OSError as error:
+            raise DataError(f"{folder} was made meanwhile by another process: kept") from error
