@@ -35,7 +35,7 @@ lint: .venv/ready
 
 # Re-execute one chapter in a fresh kernel and store its outputs: make run CHAPTER=01
 run: .venv/ready
-	$(QUIET) $(PY) scripts/run_chapter.py $(CHAPTER)
+	$(QUIET) $(PY) scripts/chapter.py $(CHAPTER)
 
 serve: html
 	@echo "The book is at http://localhost:8000 until you press Ctrl-C."
