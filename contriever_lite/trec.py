@@ -54,14 +54,15 @@ def write_run(
     way. Raises DataError if `path` exists (unless overwrite), for a score that is not finite, and
     for an id or tag that is empty, holds white space or cannot be printed.
     """
+    tag = _one_word(tag)
     with _complete(Path(path), overwrite) as file:
         for query, scores in run.items():
+            query = _one_word(query)
             for rank, document in enumerate(ranking(scores), start=1):
                 score = float(scores[document])
                 if not math.isfinite(score):
                     raise DataError(f"query {query!r}, document {document!r}: score {score}")
-                answer = f"{_one_word(query)} Q0 {_one_word(document)} {rank} {score!r}"
-                file.write(f"{answer} {_one_word(tag)}\n")
+                file.write(f"{query} Q0 {_one_word(document)} {rank} {score!r} {tag}\n")
 
 
 def read_qrels(path: str | Path) -> Qrels:
