@@ -34,8 +34,7 @@ class Interrupted(Exception):
 
 @dataclass
 class Piece:
-    """What has come so far: to be continued if a published hash can prove the whole, or while the
-    server's entity tag is the same."""
+    """What came so far. To continue it, a published hash or an entity tag must vouch for it."""
 
     path: Path
     provable: bool
@@ -67,8 +66,8 @@ def fetch(
     """Download `url` to `path`, or use the file that is there already; return `path`.
 
     digest: "md5:HEX" or "sha256:HEX"; None if nobody published one: then the sha256 of what came is
-    printed and kept in PATH.sha256, and the file must agree with it from then on.
-    size: bytes, as published. timeout, pause: seconds; the pause doubles with every try.
+    printed and kept in PATH.sha256, and the file must agree with it from then on. size: bytes, as
+    published. timeout, pause: seconds; the pause doubles with every try.
 
     Raises DataError, naming the URL, the hash and the place for a hand-made copy, when the file
     cannot be had, and when what came (or was there) is not what was promised.
