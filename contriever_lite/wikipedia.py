@@ -42,7 +42,7 @@ YEAR = rf"(?:(?:1\d|20)\d\ds?(?:\s*{ERA})?|\d{{1,4}}\s*{ERA})"
 THROUGH = r"(?:[\u2013-]|\b(?:to|and|à|et|a|y|al)\b)"
 SPAN = rf"\d{{2,4}}\s*{THROUGH}\s*(?:c\.\s*)?\d{{2,4}}(?:\s*{ERA})?"
 LEAD = (
-    r"(?:\b(?:from|to|in|since|until|before|between|and|of|by|circa|c\.|AD|de|à|en|depuis|jusqu'en|"
+    r"(?:\b(?:from|to|in|since|until|before|between|and|of|by|the|circa|c\.|AD|de|à|en|depuis|jusqu'en|"
     r"avant|entre|et|vers|(?:[dl]es )?années|a|y|al|del?|desde|hasta|el|(?:los )?años?|"
     r"(?:la )?década)\s+)*"
 )
