@@ -46,7 +46,10 @@ def serialise(
     def table(judgements: Judgements) -> Iterator[str]:
         yield "\t".join(COLUMNS) + "\n"
         for query, grades in judgements.items():
-            yield from (f"{query}\t{document}\t{grade}\n" for document, grade in grades.items())
+            for document, grade in grades.items():
+                if any(character in query + document for character in "\t\n\r"):
+                    raise DataError(f"id {query!r} or {document!r} holds a tab or line end")
+                yield f"{query}\t{document}\t{grade}\n"
 
     return {
         "corpus.jsonl": objects(corpus),

@@ -37,11 +37,11 @@ def load_collection(name_or_path: str | Path, split: str | None = None) -> Colle
 
     Raises ConfigError for an unknown name or split and DataError for broken or missing data.
     """
-    if isinstance(name_or_path, Path) or (
-        name_or_path not in REGISTRY and Path(name_or_path).is_dir()
-    ):
+    name = str(name_or_path)
+    own_folder = name.startswith((".", "/")) or (name != "" and Path(name).is_dir())
+    if isinstance(name_or_path, Path) or (name not in REGISTRY and own_folder):
         return read_beir(name_or_path, split or "test")
-    entry = find(name_or_path)
+    entry = find(name)
     split = split or entry.split
     if entry.name in NAMES:
         return load_wikipedia(entry.name, split)
