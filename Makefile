@@ -5,7 +5,8 @@
 #
 # Both make .venv first when it is missing or requirements changed. PYTHON=... chooses a Python.
 
-PY := .venv/bin/python
+BIN := .venv/bin
+PY = "$(BIN)/python"
 HTML := _build/html
 # How every chapter is run: no progress bars in the outputs, no network, no warnings of forks.
 QUIET := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
@@ -15,11 +16,11 @@ QUIET := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 book: html
 	@echo "Training a retriever on real text and scoring it against BM25: about a minute."
-	.venv/bin/contriever-lite demo
+	"$(BIN)/contriever-lite" demo
 
 html: .venv/ready
 	@echo "Rendering the book from the chapters' stored outputs: under a minute."
-	$(PY) -m jupyter_book build book --path-output . --config _config.yml -q -W -n --keep-going
+	"$(BIN)/jupyter-book" build book --path-output . --config _config.yml -q -W -n --keep-going
 	@echo "The book is _build/html/index.html."
 
 test: .venv/ready
