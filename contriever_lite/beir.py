@@ -160,8 +160,8 @@ def read_judgements(
         elif not INTEGER.fullmatch(score):
             faults.add(path, number, f"score {score!r} is not a whole number")
         elif qrels.setdefault(query, {}).setdefault(document, int(score)) != int(score):
-            faults.add(path, number, f"query {query!r}, document {document!r}: judged before as "
-                                     f"{qrels[query][document]}")  # fmt: skip
+            before = qrels[query][document]
+            faults.add(path, number, f"{query!r} with {document!r} was judged before as {before}")
     if not qrels and not faults.found:
         faults.add(path, 1, "the file holds no judgement")
     return qrels

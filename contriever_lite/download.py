@@ -8,7 +8,6 @@ two processes from writing the same file.
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import os
 import sys
@@ -22,6 +21,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from contriever_lite.errors import DataError
+from contriever_lite.hashing import found_hash, verify
 
 CHUNK = 1 << 18  # bytes
 AGENT = {"User-Agent": "contriever-lite", "Accept-Encoding": "identity"}
@@ -94,6 +94,7 @@ def download(
     reason = ""
     for attempt in range(tries):
         if attempt and not stale:
+            print(f"{part.stem}: {reason}; trying again", file=sys.stderr)
             time.sleep(pause * 2 ** (attempt - 1))
         try:
             transfer(url, piece, size, timeout)
@@ -162,33 +163,6 @@ def receive(response: http.client.HTTPResponse, part: Path, have: int, total: in
         came = file.tell()
     if total is not None and came < total:
         raise Interrupted(f"the connection closed after {came:,} of {total:,} bytes")
-
-
-def hash_of(path: Path, algorithm: str = "sha256") -> str:
-    """ALGORITHM:HEX of a file, read in pieces."""
-    digest = hashlib.new(algorithm)
-    with open(path, "rb") as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-    return f"{algorithm}:{digest.hexdigest()}"
-
-
-def found_hash(path: Path, digest: str | None) -> str | None:
-    """The hash of a file by the algorithm of `digest`, to compare with it; None for None."""
-    return hash_of(path, digest.split(":")[0]) if digest else None
-
-
-def verify(path: Path, digest: str | None) -> None:
-    """Check a finished file against its published hash, or the one noted when it came."""
-    note = path.with_name(path.name + ".sha256")
-    if digest is None and not note.exists():
-        found = hash_of(path)
-        print(f"{path.name}: no published hash; noted {found} in {note}", file=sys.stderr)
-        note.write_text(found + "\n", encoding="utf-8")
-        return
-    expected = digest or note.read_text(encoding="utf-8").strip()
-    if (found := found_hash(path, expected)) != expected:
-        raise DataError(f"{path} has {found}, expected {expected}: move it away and try again")
 
 
 def by_hand(url: str, part: Path, digest: str | None, reason: str) -> str:

@@ -18,3 +18,7 @@ class ConfigError(UserError, ValueError):
 
 class CheckpointError(UserError):
     """A saved model is missing, incomplete, or made by another configuration."""
+
+
+class TrainingError(UserError):
+    """Training cannot go on: names the step and what to change."""

@@ -136,7 +136,7 @@ def table_rows(
                 return
             places = [cells.index(column) for column in columns]
         elif len(cells) <= max(places):
-            faults.add(path, number, f"{len(cells)} columns, separated by tabs, where the header "
-                                     f"promises {max(places) + 1}")  # fmt: skip
+            wanted = max(places) + 1
+            faults.add(path, number, f"{len(cells)} columns, separated by tabs, not {wanted}")
         else:
             yield number, tuple(cells[place] for place in places)

@@ -131,7 +131,10 @@ def state(name: str) -> str:
     place = locate(name)
     if place is not None:
         return str(place)
-    size = find(name).size
+    entry = find(name)
+    if entry.url is None:
+        return "in a clone of this project only"
+    size = entry.size
     return "to download" + (f" ({size / 1e6:,.0f} MB)" if size else "")
 
 
@@ -154,6 +157,7 @@ def info(name: str) -> str:
         f"  cite: {entry.citation}",
         f"  home: {entry.url or 'none needed'}",
         f"  published hash: {entry.digest or 'none'}",
+        *(f"  content on record: {file} sha256:{hex_}" for file, hex_ in entry.content.items()),
         f"  here: {state(name)}",
     ]
     place = None if name in NAMES else locate(name)

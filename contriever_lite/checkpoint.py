@@ -1,0 +1,100 @@
+"""Model folders: written whole or not at all, read strictly.
+
+model.safetensors   the tensors, all of them and no others
+config.json         what kind of encoder, its sizes, how it scores
+tokenizer.json      the tokenizer it was trained with
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from contriever_lite.encoder import BagEncoder
+from contriever_lite.errors import CheckpointError
+from contriever_lite.files import new_folder
+from contriever_lite.tokens import load_tokenizer
+
+FORMAT = 1
+
+
+def save_encoder(encoder: BagEncoder, tokenizer: Tokenizer, folder: str | Path) -> Path:
+    """Write a model folder. Raises DataError if it exists."""
+    config = {
+        "format": FORMAT,
+        "encoder": "bag",
+        "vocab_size": len(encoder.vectors),
+        "dimension": encoder.dimension,
+        "normalise": encoder.normalise,
+    }
+    with new_folder(folder) as work:
+        tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+        save_file(tensors, work / "model.safetensors")
+        tokenizer.save(str(work / "tokenizer.json"))
+        (work / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    return Path(folder)
+
+
+def load_encoder(folder: str | Path) -> tuple[BagEncoder, Tokenizer]:
+    """Read a model folder. Every tensor must be there with its shape, and no other.
+
+    Raises CheckpointError naming the file and what is missing, unexpected or misshapen.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    tokenizer = load_tokenizer(folder)
+    if tokenizer.get_vocab_size() != config["vocab_size"]:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has {tokenizer.get_vocab_size()} pieces and the model "
+            f"{config['vocab_size']}; they were not made together. Copy the model folder whole."
+        )
+    with torch.device("meta"):
+        encoder = BagEncoder(
+            config["vocab_size"], config["dimension"], normalise=config["normalise"]
+        )
+    encoder.load_state_dict(_read_tensors(folder, encoder.state_dict()), assign=True)
+    return encoder.eval(), tokenizer
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if not file.exists():
+        raise CheckpointError(
+            f"{folder} is not a model folder: it has no config.json. Give the folder that "
+            "`contriever-lite train --out` made, or its model/ folder."
+        )
+    try:
+        config = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{file}:{error.lineno}: broken JSON: {error.msg}") from error
+    needed = {"format", "encoder", "vocab_size", "dimension", "normalise"}
+    if missing := sorted(needed - set(config)):
+        raise CheckpointError(f"{file}: lacks {', '.join(missing)}; copy the model folder whole")
+    if (config["format"], config["encoder"]) != (FORMAT, "bag"):
+        raise CheckpointError(
+            f"{file}: format {config['format']!r}, encoder {config['encoder']!r}; this version "
+            f"reads format {FORMAT}, encoder 'bag'"
+        )
+    return config
+
+
+def _read_tensors(folder: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    file = folder / "model.safetensors"
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file}: cannot be read: {error}. Copy the model again.") from error
+    wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
+    wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
+    wrong += [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in expected.keys() & tensors.keys()
+        if tensors[name].shape != expected[name].shape
+    ]
+    if wrong:
+        raise CheckpointError(f"{file}: {'; '.join(sorted(wrong))}. Copy the model again.")
+    return tensors

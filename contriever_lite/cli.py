@@ -1,0 +1,111 @@
+"""The command line: `contriever-lite COMMAND --help` says what each part takes."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from contriever_lite import __version__, commands
+from contriever_lite.errors import UserError
+
+
+def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return names, settings
+
+
+_MODEL = _option("--model", required=True, metavar="RUN|bm25|HF-NAME", help="what retrieves")
+_DATA = _option("--data", required=True, metavar="NAME|DIR", help="a collection or BEIR folder")
+_SPLIT = _option("--split", metavar="NAME", help="which judgements (default: test)")
+_JSON = _option("--json", metavar="FILE", help="also write the scores as JSON")
+_NEW = "written whole; must not exist yet"
+
+COMMANDS = {
+    "demo": (commands.demo, "train on raw text and compare with BM25, in about a minute", [
+        _JSON,
+        _option("--out", metavar="RUN", help="the run's folder (default: a free one in runs/)"),
+    ]),
+    "data": (commands.data, "list, fetch, describe and check test collections", [
+        _option("action", choices=["list", "get", "info", "check"]),
+        _option("name", nargs="?", help="a collection's name, or a folder to check"),
+    ]),
+    "prepare": (commands.prepare, "tokenise documents into a corpus on disk", [
+        _option("source", nargs="+", metavar="SOURCE", help="JSON lines, BEIR folder or name"),
+        _option("--out", required=True, metavar="CORPUS", help=_NEW),
+        _option("--tokenizer", default="train", metavar="NAME|DIR|train",
+                help="a tokenizer to use, or learn one from the text (default)"),
+        _option("--vocab-size", type=int, default=30_000, metavar="N"),
+    ]),
+    "train": (commands.train, "train a retriever on documents, without labels", [
+        _option("--preset", default="laptop", metavar="NAME"),
+        _option("--data", required=True, metavar="NAME|DIR|FILE|CORPUS", help="the documents"),
+        _option("--out", required=True, metavar="RUN", help=_NEW),
+        _option("--set", dest="settings", nargs="+", action="extend", default=[],
+                metavar="key=value", help="change settings of the preset"),
+        _option("--seed", type=int, metavar="N"),
+        _option("--dry-run", action="store_true", help="show the settings and stop"),
+    ]),
+    "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [
+        _MODEL, _DATA, _option("--out", required=True, metavar="VECTORS", help=_NEW),
+    ]),
+    "search": (commands.search, "answer one query", [
+        _MODEL, _DATA, _option("query"),
+        _option("--k", type=int, default=10, metavar="N", help="how many answers (default 10)"),
+    ]),
+    "eval": (commands.evaluate, "score a model on a collection", [
+        _MODEL, _DATA, _SPLIT, _JSON,
+        _option("--trec-run", metavar="FILE", help=f"also write the ranking; {_NEW}"),
+    ]),
+    "fuse": (commands.fuse, "fuse runs by reciprocal rank", [
+        _DATA, _SPLIT, _JSON,
+        _option("--trec-run", action="append", required=True, metavar="FILE", help="give it twice"),
+        _option("--out", metavar="FILE", help=f"write the fused ranking; {_NEW}"),
+    ]),
+    "report": (commands.report, "tables of recorded runs, in Markdown", [
+        _option("runs", nargs="*", metavar="RUN", help="files or folders (default: data/runs)"),
+    ]),
+    "export": (commands.export, "write a folder that SentenceTransformer loads", [
+        _option("--model", required=True, metavar="RUN"),
+        _option("--out", required=True, metavar="DIR", help=_NEW),
+    ]),
+}  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    top = argparse.ArgumentParser(prog="contriever-lite", description=__doc__)
+    top.add_argument("--version", action="version", version=__version__)
+    chosen = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (function, about, options) in COMMANDS.items():
+        command = chosen.add_parser(name, help=about, description=about)
+        command.set_defaults(function=function)
+        for names, settings in options:
+            command.add_argument(*names, **settings)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return top
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command. Status 0 only for success; an error that a user can mend goes to standard
+    error in one or two lines, without a traceback unless --debug."""
+    arguments = parser().parse_args(words)
+    warnings.showwarning = _show_warning
+    try:
+        arguments.function(arguments)
+    except (UserError, OSError) as error:
+        if arguments.debug:
+            raise
+        print(f"contriever-lite: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("contriever-lite: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"contriever-lite: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

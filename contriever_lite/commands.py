@@ -1,0 +1,155 @@
+"""What each command of the command line does, given its parsed arguments."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from contriever_lite.errors import ConfigError
+
+
+def demo(arguments: Namespace) -> None:
+    from contriever_lite.demo import demo
+
+    demo(arguments.out, arguments.json)
+
+
+def data(arguments: Namespace) -> None:
+    from contriever_lite import registry
+    from contriever_lite.check import check
+
+    action, name = arguments.action, arguments.name
+    if action == "list":
+        print(registry.overview())
+    elif not name:
+        what = "folder" if action == "check" else "collection"
+        raise ConfigError(f"data {action} needs the name of a {what}; `data list` shows all names")
+    elif action == "get":
+        print(registry.get(name))
+    elif action == "info":
+        print(registry.info(name))
+    else:
+        print(check(registry.get(name) if name in registry.REGISTRY else name))
+
+
+def prepare(arguments: Namespace) -> None:
+    from contriever_lite.corpus import build_corpus
+    from contriever_lite.files import refuse_to_overwrite
+    from contriever_lite.runs import read_documents
+    from contriever_lite.tokens import load_tokenizer, train_tokenizer
+
+    refuse_to_overwrite(Path(arguments.out))
+    documents = [pair for source in arguments.source for pair in read_documents(source)]
+    if arguments.tokenizer == "train":
+        texts = [f"{title} {text}" for title, text in documents]
+        tokenizer = train_tokenizer(texts, arguments.vocab_size)
+    else:
+        tokenizer = load_tokenizer(arguments.tokenizer)
+    corpus = build_corpus(documents, tokenizer)
+    corpus.save(arguments.out)
+    print(f"{arguments.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
+          f"{tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
+
+
+def train(arguments: Namespace) -> None:
+    from contriever_lite.config import describe, preset, with_settings
+    from contriever_lite.runs import train_run
+
+    config = with_settings(preset(arguments.preset), arguments.settings)
+    if arguments.seed is not None:
+        config = config.replace(seed=arguments.seed)
+    if arguments.dry_run:
+        print(describe(config))
+        return
+    retriever = train_run(config, arguments.data, arguments.out)
+    size = sum(p.numel() for p in retriever.encoder.parameters())
+    print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
+
+
+def encode(arguments: Namespace) -> None:
+    from contriever_lite.collection import load_collection
+    from contriever_lite.evaluate import load_encoder_by_name
+    from contriever_lite.files import new_file
+
+    path = Path(arguments.out).with_suffix(".npz")
+    collection = load_collection(arguments.data)
+    with new_file(path) as work:
+        vectors = load_encoder_by_name(arguments.model).encode(collection.texts())
+        np.savez(work, ids=np.array(collection.document_ids()), vectors=vectors)
+    print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
+
+
+def search(arguments: Namespace) -> None:
+    from contriever_lite.collection import load_collection
+    from contriever_lite.evaluate import retrieve
+    from contriever_lite.metrics import ranking
+
+    collection = load_collection(arguments.data)
+    scores = retrieve(arguments.model, collection, {"query": arguments.query}, arguments.k)["query"]
+    for place, document in enumerate(ranking(scores), 1):
+        text = collection.corpus[document]
+        title = text["title"] or document
+        print(f"{place:3}  {scores[document]:.3f}  {title}: {text['text'][:90]}")
+    if not scores:
+        print("No document shares a word with this query.")
+
+
+def evaluate(arguments: Namespace) -> None:
+    from contriever_lite.collection import load_collection
+    from contriever_lite.evaluate import evaluate_model
+
+    _check_outputs(arguments.trec_run)
+    collection = load_collection(arguments.data, arguments.split)
+    _finish(evaluate_model(arguments.model, collection), arguments.json, arguments.trec_run)
+
+
+def fuse(arguments: Namespace) -> None:
+    from contriever_lite.collection import load_collection
+    from contriever_lite.evaluate import evaluate
+    from contriever_lite.fusion import reciprocal_rank_fusion
+    from contriever_lite.trec import read_run
+
+    _check_outputs(arguments.out)
+    collection = load_collection(arguments.data, arguments.split)
+    run = reciprocal_rank_fusion([read_run(path) for path in arguments.trec_run])
+    _finish(evaluate("fused", run, collection), arguments.json, arguments.out)
+
+
+def report(arguments: Namespace) -> None:
+    from contriever_lite.registry import repository
+    from contriever_lite.report import report
+
+    checkout = repository()
+    recorded = [checkout / "data" / "runs"] if checkout else []
+    if not (arguments.runs or recorded):
+        raise ConfigError("no recorded run: name files or folders, or run inside a clone")
+    print(report(arguments.runs or recorded))
+
+
+def export(arguments: Namespace) -> None:
+    from contriever_lite.retriever import Retriever
+
+    print(Retriever.load(arguments.model).export(arguments.out))
+
+
+def _check_outputs(*paths: str | None) -> None:
+    from contriever_lite.files import refuse_to_overwrite
+
+    for path in paths:
+        if path:
+            refuse_to_overwrite(Path(path))
+
+
+def _finish(evaluation, json_file: str | None, run_file: str | None) -> None:
+    from contriever_lite.files import write_json
+    from contriever_lite.report import score_table
+    from contriever_lite.trec import write_run
+
+    collection = evaluation.collection
+    print(f"{collection.name}, {collection.split}: {len(collection.corpus):,} documents, "
+          f"{len(collection.queries):,} queries, {evaluation.seconds:.1f} seconds")  # fmt: skip
+    print(score_table({Path(evaluation.model).name: evaluation.scores}))
+    if json_file:
+        write_json(evaluation.to_dict(), json_file, overwrite=True)
+    if run_file:
+        write_run(evaluation.run, run_file)

@@ -1,0 +1,166 @@
+"""Documents as one long array of tokens, with offsets, so that a view is a slice and not a loop.
+
+    tokens   int32 (T,)     all documents, one after another
+    offsets  int64 (N + 1,) document i is tokens[offsets[i] : offsets[i + 1]]
+    titles   int32 (N,)     how many of its first tokens are its title
+
+On disk a corpus is a folder of three .npy files, the tokenizer, and a manifest with their hashes;
+`Corpus.open` maps the tokens into memory, so a corpus may be larger than memory.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+from tqdm import tqdm
+
+from contriever_lite.errors import DataError
+from contriever_lite.files import new_folder
+from contriever_lite.tokens import load_tokenizer
+
+ARRAYS = ("tokens", "offsets", "titles")
+FORMAT = 1
+
+
+class Ragged(NamedTuple):
+    """Rows of different lengths, stored end to end: row i is the i-th slice of `tokens`.
+
+    tokens: (T,) token ids, lengths: (B,) with sum(lengths) = T. Zero lengths are allowed.
+    """
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    def starts(self) -> np.ndarray:
+        """(B,) where each row begins in `tokens`."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def rows(self) -> list[np.ndarray]:
+        """The rows as a list, for people and tests; the package itself never loops over them."""
+        return np.split(self.tokens, np.cumsum(self.lengths)[:-1])
+
+    def row_of_token(self) -> np.ndarray:
+        """(T,) the number of the row that each token belongs to."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+
+def ragged(rows: Sequence[Sequence[int]]) -> Ragged:
+    """Put lists of token ids end to end."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    flat = np.fromiter((t for row in rows for t in row), dtype=np.int64, count=int(lengths.sum()))
+    return Ragged(flat, lengths)
+
+
+def slices(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Ragged:
+    """Row i = tokens[starts[i] : starts[i] + lengths[i]], all rows gathered at once."""
+    shift = starts - (np.cumsum(lengths) - lengths)
+    return Ragged(tokens[np.arange(lengths.sum()) + np.repeat(shift, lengths)], lengths)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tokenised documents and the tokenizer that made them."""
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+    titles: np.ndarray
+    tokenizer: Tokenizer
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) tokens in each document."""
+        return np.diff(self.offsets)
+
+    def documents(self, indices: np.ndarray) -> Ragged:
+        """The documents of these numbers, title first."""
+        return slices(self.tokens, self.offsets[indices], self.lengths[indices])
+
+    def document_frequency(self) -> np.ndarray:
+        """(V,) int64: in how many documents each word piece occurs."""
+        row = np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+        size = self.tokenizer.get_vocab_size()
+        pairs = np.unique(row * size + np.asarray(self.tokens, dtype=np.int64))
+        return np.bincount(pairs % size, minlength=size)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the corpus to a new folder, whole or not at all."""
+        with new_folder(folder) as work:
+            for name in ARRAYS:
+                np.save(work / f"{name}.npy", getattr(self, name))
+            self.tokenizer.save(str(work / "tokenizer.json"))
+            files = sorted(path.name for path in work.iterdir())
+            manifest = {
+                "format": FORMAT,
+                "documents": len(self),
+                "tokens": len(self.tokens),
+                "sha256": {name: _sha256(work / name) for name in files},
+            }
+            (work / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        return Path(folder)
+
+    @staticmethod
+    def open(folder: str | Path, verify: bool = False) -> "Corpus":
+        """Map a saved corpus into memory; verify=True reads it whole and checks its hashes."""
+        folder = Path(folder)
+        manifest_file = folder / "manifest.json"
+        if not manifest_file.exists():
+            raise DataError(f"{folder} is not a prepared corpus: it has no manifest.json")
+        manifest = json.loads(manifest_file.read_text())
+        if manifest.get("format") != FORMAT:
+            raise DataError(
+                f"{manifest_file}: format {manifest.get('format')!r}, this version reads {FORMAT}; "
+                "prepare the corpus again"
+            )
+        for name, digest in manifest["sha256"].items():
+            if not (folder / name).exists() or (verify and _sha256(folder / name) != digest):
+                raise DataError(f"{folder / name} is missing or changed; prepare the corpus again")
+        tokens, offsets, titles = (
+            np.load(folder / f"{name}.npy", mmap_mode="r" if name == "tokens" else None)
+            for name in ARRAYS
+        )
+        if len(tokens) != manifest["tokens"] or len(titles) != manifest["documents"]:
+            raise DataError(f"{folder}: arrays and manifest disagree; prepare the corpus again")
+        return Corpus(tokens, offsets, titles, load_tokenizer(folder))
+
+
+def build_corpus(documents: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> Corpus:
+    """Tokenise (title, text) pairs. Documents are raw text: nothing is added between or around
+    them, and an empty document is kept with length 0."""
+    pieces, titles = [], []
+    for chunk in _chunks(tqdm(documents, "tokenising", unit=" documents", leave=False), 1024):
+        heads = tokenizer.encode_batch([title for title, _ in chunk], add_special_tokens=False)
+        bodies = tokenizer.encode_batch([text for _, text in chunk], add_special_tokens=False)
+        for head, body in zip(heads, bodies, strict=True):
+            pieces.append(np.array(head.ids + body.ids, dtype=np.int32))
+            titles.append(len(head.ids))
+    if not pieces:
+        raise DataError("there are no documents to tokenise; give at least one")
+    offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+    return Corpus(np.concatenate(pieces), offsets, np.array(titles, dtype=np.int32), tokenizer)
+
+
+def _chunks(items: Iterable, size: int) -> Iterable[list]:
+    chunk = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

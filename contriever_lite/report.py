@@ -1,0 +1,88 @@
+"""Tables from recorded runs: every figure in prose comes from here.
+
+A record is one JSON file: what `contriever-lite eval --json` writes, and beside it the label and
+class of the system, the training's settings and seconds, and where its settings were chosen.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from contriever_lite.errors import DataError
+from contriever_lite.metrics import Interval
+
+NAMES = {"ndcg@10": "nDCG@10", "recall@100": "R@100", "mrr@10": "MRR@10"}
+CLASSES = ("lexical", "raw text", "structure", "fused", "supervised")
+
+
+def score_table(systems: Mapping[str, Mapping[str, Interval]]) -> str:
+    """A plain table for a terminal: a system a line, each score with its interval."""
+    lines = ["".join(["system  ", *(f"{name:<24}" for name in NAMES.values())]).rstrip()]
+    for system, scores in systems.items():
+        lines.append(f"{system:<8}" + "".join(f"{scores[m]!s:<24}" for m in NAMES).rstrip())
+    return "\n".join(lines)
+
+
+def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """Every record of these files and folders, in the order of their names.
+
+    Raises DataError for a file that is not a record.
+    """
+    files = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise DataError(f"there is no {path}; give a recorded run, or a folder of them")
+        files += sorted(path.glob("*.json")) if path.is_dir() else [path]
+    records = []
+    for file in files:
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            record["scores"]["ndcg@10"]["mean"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{file} is not a recorded run ({error!r})") from error
+        records.append({"label": record.get("model"), "class": "", **record})
+    return records
+
+
+def report(paths: Iterable[str | Path]) -> str:
+    """A Markdown table for each collection and split: systems of the same label are one row, the
+    mean over their seeds, with the interval over queries (its ends averaged over seeds) and, for
+    several seeds, the smallest and largest nDCG@10."""
+    groups: dict[tuple[str, str], dict[tuple[str, str], list[dict]]] = {}
+    for record in read_records(paths):
+        table = groups.setdefault((record["data"], record["split"]), {})
+        table.setdefault((record["class"], record["label"]), []).append(record)
+    blocks = []
+    for (data, split), rows in sorted(groups.items()):
+        first = next(iter(rows.values()))[0]
+        head = [
+            f"**{data}**, {split}: {first['documents']:,} documents, {first['queries']:,} queries",
+            "",
+            f"| system | class | {' | '.join(NAMES.values())} | seeds | training |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        order = sorted(rows.items(), key=lambda row: _place(row[0]))
+        blocks.append("\n".join(head + [_row(*key, records) for key, records in order]))
+    return "\n\n".join(blocks)
+
+
+def _place(key: tuple[str, str]) -> tuple[int, str]:
+    kind, label = key
+    return (CLASSES.index(kind) if kind in CLASSES else len(CLASSES), label)
+
+
+def _row(kind: str, label: str, records: list[dict]) -> str:
+    cells = [_mean(records, measure) for measure in NAMES]
+    if len(records) > 1:
+        values = [record["scores"]["ndcg@10"]["mean"] for record in records]
+        cells[0] += f" ({min(values):.3f} to {max(values):.3f})"
+    times = [r["training_seconds"] for r in records if r.get("training_seconds") is not None]
+    seconds = f"{fmean(times):.0f} s" if times else "none"
+    return f"| {label} | {kind} | {' | '.join(cells)} | {len(records)} | {seconds} |"
+
+
+def _mean(records: list[dict], measure: str) -> str:
+    parts = (fmean(r["scores"][measure][key] for r in records) for key in ("mean", "low", "high"))
+    return str(Interval(*parts))

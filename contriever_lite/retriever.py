@@ -1,0 +1,70 @@
+"""A retriever: an encoder and its tokenizer, turning texts into vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from tqdm import tqdm
+
+from contriever_lite.batch import to_tensors
+from contriever_lite.checkpoint import load_encoder, save_encoder
+from contriever_lite.corpus import ragged
+from contriever_lite.errors import CheckpointError
+
+
+@dataclass
+class Retriever:
+    """encode(texts) -> (N, D) float32; the score of a query and a document is q . d."""
+
+    encoder: nn.Module
+    tokenizer: Tokenizer
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str], batch_size: int = 512) -> np.ndarray:
+        """One row a text, in order. An empty text gives the zero vector (with the bag)."""
+        self.encoder.eval()
+        device = next(self.encoder.parameters()).device
+        blocks = [np.zeros((0, self.encoder.dimension), dtype=np.float32)]
+        starts = range(0, len(texts), batch_size)
+        for start in tqdm(starts, "encoding", unit=" batches", leave=False, delay=2):
+            chunk = list(texts[start : start + batch_size])
+            encoded = self.tokenizer.encode_batch(chunk, add_special_tokens=False)
+            batch = to_tensors(ragged([e.ids for e in encoded]))
+            blocks.append(self.encoder(batch.to(device)).float().cpu().numpy())
+        return np.concatenate(blocks)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a model folder (checkpoint.py)."""
+        return save_encoder(self.encoder, self.tokenizer, folder)
+
+    @staticmethod
+    def load(folder: str | Path) -> "Retriever":
+        """Read a model folder, or the one inside the folder of a run."""
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise CheckpointError(f"there is no folder {folder}; give one that `train --out` made")
+        inner = folder / "model"
+        return Retriever(*load_encoder(inner if inner.is_dir() else folder))
+
+    def export(self, folder: str | Path) -> Path:
+        """Write a folder that `sentence_transformers.SentenceTransformer` loads and that encodes
+        to the same vectors: the bag as its StaticEmbedding (a mean, which normalisation makes
+        equal to a sum). Raises CheckpointError for a bag that does not normalise."""
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer import modules
+
+        from contriever_lite.files import new_folder
+
+        if not self.encoder.normalise:
+            raise CheckpointError(
+                "a bag that sums without normalising has no equal in sentence-transformers, whose "
+                "StaticEmbedding takes the mean; train with normalise=true to export"
+            )
+        static = modules.StaticEmbedding(self.tokenizer, self.encoder.table().numpy())
+        with new_folder(folder) as work:
+            SentenceTransformer(modules=[static, modules.Normalize()]).save(str(work))
+        return Path(folder)

@@ -1,0 +1,135 @@
+"""Runs: a folder that a training leaves behind, and the record of how a figure came about.
+
+RUN/config.json     every setting, resolved
+RUN/metrics.jsonl   a line a step
+RUN/model/          the model folder (checkpoint.py)
+RUN/run.json        the record: source, settings, commit, versions, device, seconds
+"""
+
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contriever_lite.collection import load_collection
+from contriever_lite.config import TrainConfig, from_dict
+from contriever_lite.corpus import Corpus, build_corpus
+from contriever_lite.errors import DataError
+from contriever_lite.files import refuse_to_overwrite, write_json
+from contriever_lite.records import Faults, json_objects
+from contriever_lite.retriever import Retriever
+from contriever_lite.tokens import train_tokenizer
+from contriever_lite.train import train
+
+LIBRARIES = ("contriever-lite", "torch", "tokenizers", "numpy", "faiss-cpu", "bm25s")
+SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+def read_documents(source: str | Path) -> list[tuple[str, str]]:
+    """(title, text) of every document: a collection's name, a BEIR folder, or a JSON-lines file
+    whose lines have "text" and perhaps "title"."""
+    path = Path(source)
+    if not path.name.endswith(SUFFIXES):
+        documents = load_collection(source).corpus.values()
+        return [(document["title"], document["text"]) for document in documents]
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; give a JSON-lines file, a folder, or a name")
+    faults, pairs = Faults(), []
+    for number, record in json_objects(path, faults):
+        title, text = record.get("title") or "", record.get("text")
+        if isinstance(title, str) and isinstance(text, str):
+            pairs.append((title, text))
+        else:
+            faults.add(path, number, "needs a string `text` (and `title`, if any, a string)")
+    faults.settle()
+    return pairs
+
+
+def read_corpus(source: str | Path, vocab_size: int) -> Corpus:
+    """A corpus to train on: a prepared one is opened, anything else tokenised anew, with a
+    vocabulary learnt from it."""
+    if (Path(source) / "manifest.json").is_file():
+        return Corpus.open(source)
+    documents = read_documents(source)
+    tokenizer = train_tokenizer([f"{title} {text}" for title, text in documents], vocab_size)
+    return build_corpus(documents, tokenizer)
+
+
+def train_run(config: TrainConfig, source: str | Path, out: str | Path) -> Retriever:
+    """Train on a source's documents and leave the folder of the run at `out`.
+
+    Raises DataError if `out` exists; an interrupted run leaves its settings and log, no model.
+    """
+    out, seconds = Path(out), {}
+    refuse_to_overwrite(out)
+    start = time.perf_counter()
+    corpus = read_corpus(source, config.vocab_size)
+    seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
+    write_json(config.to_dict(), out / "config.json")
+    start = time.perf_counter()
+    encoder = train(config, corpus, out / "metrics.jsonl")
+    seconds["training"] = round(time.perf_counter() - start, 1)
+    retriever = Retriever(encoder, corpus.tokenizer)
+    retriever.save(out / "model")
+    write_json({"source": str(source), **circumstances(config), "seconds": seconds},
+               out / "run.json")  # fmt: skip
+    return retriever
+
+
+def circumstances(config: TrainConfig | None = None) -> dict[str, Any]:
+    """What one needs to make a figure again: settings, commit, versions, device, date."""
+    return {
+        "config": config and config.to_dict(),
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **dict(_versions(LIBRARIES))},
+        "device": device(),
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    }
+
+
+def _versions(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def commit() -> str | None:
+    """The commit of the checkout this package runs from, "+" appended if files differ from it."""
+    git = shutil.which("git")
+    here = Path(__file__).parent
+    if git is None:
+        return None
+
+    def ask(*words: str) -> str:
+        done = subprocess.run([git, *words], cwd=here, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    head = ask("rev-parse", "--short=12", "HEAD")
+    return (head + ("+" if ask("status", "--porcelain", "--", ".") else "")) or None
+
+
+def device() -> str:
+    """The GPU's name, or the processor's with the number of threads in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = cpuinfo.read_text().splitlines()
+        name = next((s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), name)
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def read_config(run: str | Path) -> TrainConfig:
+    """The settings of a run, from its folder."""
+    return from_dict(json.loads((Path(run) / "config.json").read_text()))

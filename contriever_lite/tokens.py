@@ -1,0 +1,91 @@
+"""Text to numbers: train or load a WordPiece tokenizer, and know its special ids.
+
+A tokenizer is a `tokenizers.Tokenizer`: lower-cased, accents stripped, split on spaces and
+punctuation, then cut greedily into the longest pieces of the vocabulary, as BERT does.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+
+from contriever_lite.errors import DataError
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """The ids that a view must never crop into, delete or draw at random."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
+def special_ids(tokenizer: Tokenizer) -> SpecialIds:
+    """Look up the five special ids; a DataError names the one that the tokenizer lacks."""
+    found = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
+    missing = [token for token, number in found.items() if number is None]
+    if missing:
+        raise DataError(
+            f"the tokenizer has no {', '.join(missing)}; it needs {', '.join(SPECIAL_TOKENS)}. "
+            "Train one (train_tokenizer) or load a BERT-style tokenizer."
+        )
+    return SpecialIds(*found.values())
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000) -> Tokenizer:
+    """Learn a WordPiece vocabulary from raw text (Wu et al. 2016, by the BPE merges of
+    `tokenizers`). The same texts give the same vocabulary, in the same order, on every run.
+
+    vocab_size counts the special tokens and the alphabet, which always stay: with very few or
+    very small texts the vocabulary may be smaller or a little larger.
+    """
+    texts = list(texts)
+    tokenizer = _assemble(models.WordPiece(unk_token="[UNK]"))
+    # The trainer numbers continuation characters in the order of a hash map, which differs from
+    # run to run and decides ties between merges. Naming them all beforehand fixes the order.
+    characters = set(tokenizer.normalizer.normalize_str("\n".join(texts)))
+    alphabet = sorted(c for c in characters if not c.isspace())
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in alphabet)],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _assemble(models.WordPiece(tokenizer.get_vocab(), unk_token="[UNK]"))
+
+
+def _assemble(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder()
+    if tokenizer.get_vocab_size():
+        tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    return tokenizer
+
+
+def load_tokenizer(source: str | Path) -> Tokenizer:
+    """Load a `tokenizer.json` (the file, or a folder that holds it), or a tokenizer of the
+    Hugging Face hub by name. Checks that the special ids are there."""
+    path = Path(source)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        tokenizer = (
+            Tokenizer.from_file(str(file))
+            if file.exists() or path.is_dir()
+            else Tokenizer.from_pretrained(str(source))
+        )
+    except Exception as error:  # `tokenizers` raises bare Exception for every fault
+        raise DataError(
+            f"cannot load a tokenizer from {source}: {error}. Give a folder with tokenizer.json, "
+            "that file, or a name on the Hugging Face hub (which needs a network)."
+        ) from error
+    special_ids(tokenizer)
+    return tokenizer
