@@ -27,8 +27,10 @@ def demo(out: str | Path | None = None, json_file: str | Path | None = None) -> 
     start = time.perf_counter()
     out = Path(out) if out else free_name(Path("runs") / "demo")
     collection = load_collection(COLLECTION, "test")
-    print(f"{COLLECTION}: {len(collection.corpus):,} leads of Wikipedia articles; "
-          f"{len(collection.queries):,} test queries, each an article's short description.")  # fmt: skip
+    print(
+        f"{COLLECTION}: the leads of {len(collection.corpus):,} Wikipedia articles; the "
+        f"{len(collection.queries):,} test queries are articles' short descriptions."
+    )
     bm25 = evaluate_model("bm25", collection)
     print("Training on the documents alone: no query, no label, nothing pre-trained ...")
     retriever = train_run(preset("demo"), COLLECTION, out)
