@@ -172,9 +172,7 @@ def test_a_later_call_goes_on_with_the_piece(server: Server, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("piece", [b"?" * 1000, BODY + b"longer than the file"])
-def test_a_piece_of_another_file_is_noticed(
-    server: Server, tmp_path: Path, piece: bytes
-) -> None:
+def test_a_piece_of_another_file_is_noticed(server: Server, tmp_path: Path, piece: bytes) -> None:
     (tmp_path / "body.zip.part").write_bytes(piece)
     assert get(server, tmp_path / "body.zip").read_bytes() == BODY
 

@@ -88,6 +88,12 @@ def test_the_catalogue_is_whole() -> None:
     assert len({e.archive for e in REGISTRY.values() if e.unit == "cqadupstack"}) == 1
 
 
+def test_the_readme_of_the_data_speaks_of_every_set() -> None:
+    text = (Path(__file__).resolve().parents[1] / "data" / "README.md").read_text(encoding="utf-8")
+    for entry in REGISTRY.values():
+        assert entry.unit.removesuffix("-noyears").removesuffix("-fr").removesuffix("-es") in text
+
+
 def test_embedded_counts_are_those_of_the_data() -> None:
     for name in ("wikipedia-vital", "wikipedia-vital-es-noyears"):
         collection = load_collection(name)
@@ -237,6 +243,7 @@ def test_tiny_outside_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "repository", lambda: None)
     with pytest.raises(DataError, match="clone"):
         get("tiny")
+    assert "clone" in registry.state("tiny")
 
 
 def test_an_embedded_collection_as_a_folder(cache: Path) -> None:

@@ -1,5 +1,6 @@
 """The embedded collection: counts, halves, filters, and what counts as a year."""
 
+import hashlib
 import importlib.metadata
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from contriever_lite import wikipedia
 from contriever_lite.beir import Collection
+from contriever_lite.beir_writer import serialise
+from contriever_lite.check import fingerprints
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.wikipedia import NAMES, half, load_wikipedia, without_years
 
@@ -22,6 +25,15 @@ COUNTS = {  # documents, dev queries, test queries
     "wikipedia-vital-es-noyears": (6_101, 1_942, 1_900),
 }
 
+CONTENT = {  # first 16 digits of a sha256 over documents, queries and judgements of both halves
+    "wikipedia-vital": "7b70af241da08cd4",
+    "wikipedia-vital-noyears": "b8fd92f5da6f3a9a",
+    "wikipedia-vital-fr": "c0c9e9f47f0c2529",
+    "wikipedia-vital-fr-noyears": "1c875eb1de1350b7",
+    "wikipedia-vital-es": "e59550c659cddd28",
+    "wikipedia-vital-es-noyears": "9fa2a91c0545ff36",
+}
+
 
 @pytest.fixture(scope="module")
 def english() -> dict[str, Collection]:
@@ -29,10 +41,14 @@ def english() -> dict[str, Collection]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_counts(name: str) -> None:
+def test_counts_and_content(name: str) -> None:
     dev, test = (load_wikipedia(name, split) for split in ("dev", "test"))
     assert (len(dev.corpus), len(dev.queries), len(test.queries)) == COUNTS[name]
     assert dev.corpus == test.corpus
+    qrels = {"dev": dev.qrels, "test": test.qrels}
+    files = fingerprints(serialise(dev.corpus, dev.queries | test.queries, qrels))
+    whole = hashlib.sha256("".join(files.values()).encode()).hexdigest()
+    assert whole[:16] == CONTENT[name], "every figure measured on this collection changes with it"
     assert not dev.queries.keys() & test.queries.keys()
     assert dev.language == ("fr" if "-fr" in name else "es" if "-es" in name else "en")
 
