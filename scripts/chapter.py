@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import repository
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -23,17 +24,11 @@ GPU = {"accelerator", "colab"}  # what asks Colab for a GPU; the other keys are 
 CELL_KEYS = {"tags", "mystnb"}
 
 
-def repository() -> str:
-    """owner/name of the book's public home, as _config.yml names it."""
-    import yaml
-
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    return config["repository"]["url"].removeprefix("https://github.com/")
-
-
 def badge(name: str) -> str:
     """The Markdown of the Colab badge of the chapter stored as book/name."""
-    url = f"https://colab.research.google.com/github/{repository()}/blob/main/book/{name}"
+    url = (
+        f"https://colab.research.google.com/github/{repository.current(ROOT)}/blob/main/book/{name}"
+    )
     return f"[![Open in Colab](_static/colab.svg)]({url})"
 
 

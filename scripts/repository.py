@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PLACEHOLDER = "  # a placeholder until it is public"
 NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 
 
@@ -20,19 +21,26 @@ def rename(text: str, old: str, new: str) -> str:
         f"{old_owner}.github.io/{old_name}": f"{new_owner}.github.io/{new_name}",
         old: new,
         f"notfound_urls_prefix: /{old_name}/": f"notfound_urls_prefix: /{new_name}/",
-        f'"{old_name}"': f'"{new_name}"',  # the folder of a clone
     }
+    for quote in ('"', '\\"'):  # as in a source, and as in a notebook's JSON
+        folder, url = f"{quote}{{}}{quote}", f"https://github.com/{new}{quote}"
+        renamed |= {folder.format(old_name): folder.format(new_name), url + PLACEHOLDER: url}
     for before, after in renamed.items():
         text = text.replace(before, after)
     return text
+
+
+def current(root: Path) -> str:
+    """owner/name as _config.yml names it."""
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    return re.search(r"url: https://github\.com/(\S+)", config)[1]
 
 
 def main() -> None:
     new = sys.argv[1] if len(sys.argv) == 2 else ""
     if not NAME.fullmatch(new):
         sys.exit(f"NAME={new!r} is not of the form owner/name: make repository NAME=owner/name")
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    old = re.search(r"url: https://github\.com/(\S+)", config)[1]
+    old = current(ROOT)
     tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
     for path in (ROOT / name for name in tracked.split("\0") if name):
         try:
