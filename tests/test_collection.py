@@ -16,7 +16,6 @@ from contriever_lite.check import check
 from contriever_lite.collection import load_collection, write_beir, write_folder
 from contriever_lite.errors import ConfigError, DataError, UserError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = '{"_id": "a", "title": "A", "text": "first"}\n{"_id": "b", "text": "second"}\n'
 QUERIES = '{"_id": "q", "text": "one"}\n{"_id": "r", "text": "two"}\n'
 QRELS = "query-id\tcorpus-id\tscore\nq\ta\t2\nq\tb\t0\n"

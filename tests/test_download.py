@@ -90,6 +90,18 @@ def ignores_range(request: BaseHTTPRequestHandler, turn: int) -> None:
         honest(request, turn)
 
 
+def sends_all_as_a_part(request: BaseHTTPRequestHandler, turn: int) -> None:
+    """Breaks off once; asked for the rest, it answers 206 with the whole."""
+    if turn == 1:
+        breaks_off(request, turn)
+        return
+    request.send_response(206)
+    request.send_header("Content-Range", f"bytes 0-{len(BODY) - 1}/{len(BODY)}")
+    request.send_header("Content-Length", str(len(BODY)))
+    request.end_headers()
+    request.wfile.write(BODY)
+
+
 def wrong_bytes(request: BaseHTTPRequestHandler, turn: int) -> None:
     request.wfile.write(b"?" * (len(BODY) - begin(request)))
 
@@ -186,6 +198,11 @@ def test_a_complete_piece_needs_no_network(tmp_path: Path) -> None:
 def test_a_server_that_ignores_ranges_begins_again(server: Server, tmp_path: Path) -> None:
     server.behave = ignores_range
     assert get(server, tmp_path / "body.zip").read_bytes() == BODY
+
+
+def test_a_server_that_sends_another_part_begins_again(server: Server, tmp_path: Path) -> None:
+    server.behave = sends_all_as_a_part
+    assert get(server, tmp_path / "body.zip", None).read_bytes() == BODY
 
 
 def test_wrong_bytes_never_take_the_name(server: Server, tmp_path: Path) -> None:
@@ -288,6 +305,11 @@ def test_without_a_published_hash_a_changed_file_is_not_mixed(
 
 
 def test_two_processes_at_once_fetch_it_once(server: Server, tmp_path: Path) -> None:
+    def takes_its_time(request: BaseHTTPRequestHandler, turn: int) -> None:
+        time.sleep(1.0)
+        honest(request, turn)
+
+    server.behave = takes_its_time
     script = (
         "import sys; from pathlib import Path; from contriever_lite.download import fetch;"
         "fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3])"
