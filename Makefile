@@ -18,9 +18,15 @@ book: html
 	@echo "Training a retriever on real text and scoring it against BM25: about a minute."
 	"$(BIN)/contriever-lite" demo
 
-html: .venv/ready
+html: $(HTML)/.ready
+
+# Whole, from nothing, whenever a source is newer: half a build can be stale.
+$(HTML)/.ready: .venv/ready _config.yml $(wildcard book/*.* book/_static/* book/_extra/*/*) \
+		$(wildcard contriever_lite/*.py)
 	@echo "Rendering the book from the chapters' stored outputs: under a minute."
+	@rm -rf $(HTML) _build/.doctrees
 	"$(BIN)/jupyter-book" build book --path-output . --config _config.yml -q -W -n --keep-going
+	@touch $@
 	@echo "The book is _build/html/index.html."
 
 test: .venv/ready

@@ -1,7 +1,6 @@
 """The built book, as readers get it: links hold, pages are whole, nothing comes from elsewhere.
 
-The book is built here by the command of `make book`; where that has already run, Sphinx has next to
-nothing left to do.
+`make html` builds it first, if `make book` has not done so already.
 """
 
 import re
