@@ -54,6 +54,7 @@ class Collection:
 
 
 def joined(document: Mapping[str, str]) -> str:
+    """A document as it is searched: title + " " + text, stripped."""
     return (document["title"] + " " + document["text"]).strip()
 
 
@@ -80,6 +81,7 @@ def read_beir(folder: str | Path, split: str = "test") -> Collection:
 
 
 def warn_of_empty(collection: Collection) -> None:
+    """One warning that counts the documents without text and names the first five."""
     empty = collection.empty_documents()
     if empty:
         some = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")

@@ -76,6 +76,7 @@ class Report:
 
 
 def some(names: list[str], most: int = 5) -> str:
+    """The first few names, and dots for the rest."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
@@ -109,6 +110,7 @@ def check(folder: str | Path) -> Report:
 
 
 def count(judgements: Judgements) -> Split:
+    """The numbers of one split."""
     relevant = [sum(grade > 0 for grade in grades.values()) for grades in judgements.values()]
     pairs = sum(len(grades) for grades in judgements.values())
     return Split(len(judgements), pairs, sum(relevant), relevant.count(0))

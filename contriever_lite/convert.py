@@ -104,11 +104,13 @@ def convert(name: str, folder: Path) -> Parts:
 
 
 def by_site(item: tuple[str, dict[str, str]]) -> tuple[str, int]:
+    """Sort key of SITE-NUMBER: the site, then the number as a number."""
     site, _, number = item[0].rpartition("-")
     return site, int(number)
 
 
 def tidy(text: str) -> str:
+    """Single spaces for every run of white space; none at the ends."""
     return " ".join(text.split())
 
 
@@ -121,6 +123,7 @@ def one_file(folder: Path, name: str) -> Path:
 
 
 def load_json(path: Path, key: str) -> list[dict]:
+    """The list under `key` of a JSON object; DataError if there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -60,6 +60,7 @@ def unpack(archive: Path, folder: Path, strip: str = "") -> None:
 
 
 def zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """(name, open stream) of every file of a zip; DataError for a link."""
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -71,6 +72,7 @@ def zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """(name, open stream) of every file of a .tar.gz; DataError for a link or device."""
     with tarfile.open(archive, "r:gz") as file:
         for member in file:
             stream = file.extractfile(member) if member.isreg() else None
