@@ -8,6 +8,7 @@ SciFact); no test query had a say in any of them.
 import dataclasses
 import difflib
 import json
+import math
 from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -97,6 +98,8 @@ def _check(item: dataclasses.Field, value: Any) -> None:
     if value not in rule.get("choices", (value,)):
         raise ConfigError(f"{item.name} = {value!r}: choose one of {', '.join(rule['choices'])}")
     numbers = value if isinstance(value, tuple) else (value,)
+    if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
+        raise ConfigError(f"{item.name} = {value!r}: must be finite")
     tests = {
         "low": lambda n, bound: n >= bound,
         "above": lambda n, bound: n > bound,
