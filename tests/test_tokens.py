@@ -1,0 +1,111 @@
+"""The tokenizer: the same on every run, special ids first, and a clear word where they lack."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models
+
+from contriever_lite.errors import DataError
+from contriever_lite.tokens import (
+    SPECIAL_TOKENS,
+    SpecialIds,
+    load_tokenizer,
+    special_ids,
+    train_tokenizer,
+)
+
+TEXTS = [
+    "The ferry crosses the sound; ferries never crossed it at night.",
+    "Café owners, crossing guards and fairies: über-naïve lighthouse keepers!",
+    "1931 lamps, 142 steps, 40 seconds.",
+]
+SCRIPT = f"""
+import hashlib
+from contriever_lite.tokens import train_tokenizer
+tokenizer = train_tokenizer({TEXTS * 3!r}, 130)
+print(hashlib.sha256(tokenizer.to_str().encode()).hexdigest(), tokenizer.get_vocab_size())
+"""
+
+
+def test_training_is_the_same_in_every_process() -> None:
+    """The library numbers letters in the order of a hash map that differs from run to run."""
+    command = [sys.executable, "-c", SCRIPT]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = {process.communicate()[0] for process in processes}
+    assert all(process.returncode == 0 for process in processes)
+    assert len(outputs) == 1
+    digest, size = outputs.pop().split()
+    assert len(digest) == 64
+    assert int(size) == 130, "the vocabulary is cut among merges of equal count"
+
+
+def test_special_ids_come_first_and_are_never_drawn_from_text() -> None:
+    tokenizer = train_tokenizer(TEXTS, 150)
+    assert special_ids(tokenizer) == SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
+    ids = [i for e in tokenizer.encode_batch(TEXTS, add_special_tokens=False) for i in e.ids]
+    assert min(ids) > 4
+
+
+def test_text_is_lower_cased_stripped_of_accents_and_split() -> None:
+    tokenizer = train_tokenizer(TEXTS * 5, 400)
+    assert tokenizer.encode("FERRY").tokens == tokenizer.encode("ferry").tokens == ["ferry"]
+    assert tokenizer.encode("Café").ids == tokenizer.encode("cafe").ids
+    assert tokenizer.encode("ferry;ferry").tokens == ["ferry", ";", "ferry"]
+    assert tokenizer.encode("ferry漢").tokens == ["ferry", "[UNK]"]
+    assert tokenizer.encode("").ids == []
+    assert tokenizer.decode(tokenizer.encode("The lighthouse keepers").ids) == (
+        "the lighthouse keepers"
+    )
+
+
+def test_every_letter_of_the_texts_stays() -> None:
+    tokenizer = train_tokenizer(TEXTS, 100)
+    letters = {letter for text in TEXTS for letter in tokenizer.normalizer.normalize_str(text)}
+    pieces = tokenizer.get_vocab()
+    for letter in letters - {" "}:
+        assert letter in pieces
+        assert f"##{letter}" in pieces
+    assert tokenizer.encode("zzz").tokens == ["[UNK]"], "no z in the texts"
+
+
+def test_the_vocabulary_is_as_large_as_asked_where_the_texts_allow() -> None:
+    assert train_tokenizer(TEXTS, 130).get_vocab_size() == 130
+    assert set(train_tokenizer([], 130).get_vocab()) == set(SPECIAL_TOKENS)
+
+
+def test_a_saved_tokenizer_loads_from_its_file_and_its_folder(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TEXTS, 200)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    for source in (tmp_path, str(tmp_path / "tokenizer.json")):
+        assert load_tokenizer(source).to_str() == tokenizer.to_str()
+
+
+def test_a_tokenizer_without_special_ids_is_refused(tmp_path: Path) -> None:
+    vocabulary = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3}
+    bare = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    with pytest.raises(DataError, match=r"no \[PAD\], \[MASK\]; it needs"):
+        special_ids(bare)
+    bare.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(DataError, match=r"\[MASK\]"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "{broken", "{}"])
+def test_what_is_no_tokenizer_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(DataError, match="cannot load a tokenizer from"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_name_of_the_hub_that_cannot_be_had_is_an_error_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreachable(name: str) -> Tokenizer:
+        raise OSError(f"no network for {name}")
+
+    monkeypatch.setattr(Tokenizer, "from_pretrained", staticmethod(unreachable), raising=False)
+    with pytest.raises(DataError, match="a name on the Hugging Face hub"):
+        load_tokenizer("nobody/nothing")
