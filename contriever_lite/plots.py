@@ -17,6 +17,8 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY = (
 )  # fmt: skip
 PALETTE = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 MARKERS = "osD^vP"
+DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "//", "..", "xx", "--", "\\\\")
 GREY = "#808080"
 
 
@@ -64,14 +66,16 @@ def label(ax: "Axes", title: str, x: str, y: str) -> "Axes":
     return ax
 
 
-def lines(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], ax: "Axes | None" = None
-) -> "Axes":
-    """One curve per name: name -> (x, y), told apart by colour, and by marker where few points."""
+def lines(series: Mapping[str, tuple[Sequence[float], ...]], ax: "Axes | None" = None) -> "Axes":
+    """One curve per name: name -> (x, y), or (x, y, low, high) with a band, told apart by colour
+    and dashes, and by marker where few points."""
     ax = _axes(ax)
-    for i, (name, (x, y)) in enumerate(series.items()):
+    for i, (name, (x, y, *band)) in enumerate(series.items()):
         marker = MARKERS[i % len(MARKERS)] if len(x) <= 20 else None
-        ax.plot(x, y, label=name, marker=marker, color=PALETTE[i % len(PALETTE)])
+        colour, dashes = PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)]
+        ax.plot(x, y, label=name, marker=marker, color=colour, linestyle=dashes)
+        if band:
+            ax.fill_between(x, *band, color=colour, alpha=0.2, linewidth=0)
     if len(series) > 1:
         ax.legend()
     return ax
@@ -119,6 +123,25 @@ def bars(values: Mapping[str, float], ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
+def stacked(parts: Mapping[str, Mapping[str, float]], ax: "Axes | None" = None) -> "Axes":
+    """Horizontal bars made of parts: bar -> part -> length, the first bar on top; parts differ in
+    colour and hatching."""
+    ax = _axes(ax)
+    places = np.arange(len(parts))[::-1]
+    left = np.zeros(len(parts))
+    for i, name in enumerate(dict.fromkeys(name for bar in parts.values() for name in bar)):
+        width = np.array([bar.get(name, 0.0) for bar in parts.values()])
+        ax.barh(
+            places, width, left=left, label=name, edgecolor="white",
+            color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)],
+        )  # fmt: skip
+        left += width
+    ax.set_yticks(places, list(parts))
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="lower right")
+    return ax
+
+
 def scatter(
     x: Sequence[float], y: Sequence[float], names: Sequence[str] = (), ax: "Axes | None" = None
 ) -> "Axes":
@@ -133,7 +156,11 @@ def scatter(
 
 
 def heatmap(
-    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], ax: "Axes | None" = None
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    ax: "Axes | None" = None,
+    digits: int = 2,
 ) -> "Axes":
     """A matrix with its numbers written in, rows from the top."""
     ax = _axes(ax)
@@ -141,7 +168,7 @@ def heatmap(
     middle = (np.nanmin(values) + np.nanmax(values)) / 2
     for (i, j), value in np.ndenumerate(values):
         ink = "white" if value < middle else "black"
-        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink)
+        ax.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink)
     ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
     ax.set_yticks(range(len(rows)), rows)
     ax.grid(visible=False)
