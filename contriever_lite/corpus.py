@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -42,7 +42,7 @@ class Ragged(NamedTuple):
 
     def rows(self) -> list[np.ndarray]:
         """The rows as a list, for people and tests; the package itself never loops over them."""
-        return np.split(self.tokens, np.cumsum(self.lengths)[:-1])
+        return np.split(self.tokens, np.cumsum(self.lengths))[:-1]
 
     def row_of_token(self) -> np.ndarray:
         """(T,) the number of the row that each token belongs to."""
@@ -110,22 +110,11 @@ class Corpus:
     def open(folder: str | Path, verify: bool = False) -> "Corpus":
         """Map a saved corpus into memory; verify=True reads it whole and checks its hashes."""
         folder = Path(folder)
-        manifest_file = folder / "manifest.json"
-        if not manifest_file.exists():
-            raise DataError(f"{folder} is not a prepared corpus: it has no manifest.json")
-        manifest = json.loads(manifest_file.read_text())
-        if manifest.get("format") != FORMAT:
-            raise DataError(
-                f"{manifest_file}: format {manifest.get('format')!r}, this version reads {FORMAT}; "
-                "prepare the corpus again"
-            )
+        manifest = _read_manifest(folder / "manifest.json")
         for name, digest in manifest["sha256"].items():
             if not (folder / name).exists() or (verify and _sha256(folder / name) != digest):
                 raise DataError(f"{folder / name} is missing or changed; prepare the corpus again")
-        tokens, offsets, titles = (
-            np.load(folder / f"{name}.npy", mmap_mode="r" if name == "tokens" else None)
-            for name in ARRAYS
-        )
+        tokens, offsets, titles = (_read_array(folder / f"{name}.npy") for name in ARRAYS)
         if len(tokens) != manifest["tokens"] or len(titles) != manifest["documents"]:
             raise DataError(f"{folder}: arrays and manifest disagree; prepare the corpus again")
         return Corpus(tokens, offsets, titles, load_tokenizer(folder))
@@ -145,6 +134,28 @@ def build_corpus(documents: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> 
         raise DataError("there are no documents to tokenise; give at least one")
     offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     return Corpus(np.concatenate(pieces), offsets, np.array(titles, dtype=np.int32), tokenizer)
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        raise DataError(f"{file.parent} is not a prepared corpus: it has no {file.name}")
+    try:
+        manifest = json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file}: broken JSON: {error}; prepare the corpus again") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise DataError(
+            f"{file}: format {found!r}, this version reads {FORMAT}; prepare the corpus again"
+        )
+    return manifest
+
+
+def _read_array(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r" if file.stem == "tokens" else None)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{file}: cannot be read: {error}; prepare the corpus again") from error
 
 
 def _chunks(items: Iterable, size: int) -> Iterable[list]:
