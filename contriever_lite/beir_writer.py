@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from contriever_lite.beir import COLUMNS, Collection, Corpus, Judgements
 from contriever_lite.errors import DataError
+from contriever_lite.files import new_folder
 
 
 def write_beir(collection: Collection, folder: str | Path) -> None:
@@ -26,7 +24,7 @@ def write_folder(
 
     All or nothing: the folder appears when it is complete. Raises DataError if it exists already.
     """
-    with staged(Path(folder)) as staging:
+    with new_folder(folder) as staging:
         for name, lines in serialise(corpus, queries, qrels).items():
             path = staging / name
             path.parent.mkdir(exist_ok=True)
@@ -56,22 +54,3 @@ def serialise(
         "queries.jsonl": objects({id_: {"text": text} for id_, text in queries.items()}),
         **{f"qrels/{split}.tsv": table(judgements) for split, judgements in qrels.items()},
     }
-
-
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` that takes its name when the block ends without an error.
-
-    Raises DataError if `folder` exists, before the block or, made by another process, after it.
-    """
-    if folder.exists():
-        raise DataError(f"{folder} exists and is never overwritten: move it away or choose another")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        staging = Path(scratch) / folder.name
-        staging.mkdir()
-        yield staging
-        try:
-            os.rename(staging, folder)
-        except OSError as error:
-            raise DataError(f"{folder} was made meanwhile by another process: kept") from error

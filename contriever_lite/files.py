@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,42 +13,39 @@ from contriever_lite.errors import DataError
 
 @contextmanager
 def new_folder(folder: str | Path) -> Iterator[Path]:
-    """A temporary sibling to write into, renamed to `folder` when the block ends well.
+    """A temporary folder beside `folder` that takes its name when the block ends without an error.
 
-    Raises DataError if the folder exists already.
+    Raises DataError if `folder` exists, before the block or, made by another process, after it.
     """
     folder = Path(folder)
     refuse_to_overwrite(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        work = Path(scratch) / folder.name
+        work.mkdir()
         yield work
-        work.chmod(0o777 & ~_umask())
-        refuse_to_overwrite(folder)
-        os.replace(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        try:
+            os.rename(work, folder)
+        except OSError as error:
+            raise DataError(f"{folder} was made meanwhile by another process: kept") from error
 
 
 @contextmanager
 def new_file(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """The same for one file: write to the path given, which becomes `path` at the end.
+    """The same for one file: write to the path given, which takes the name `path` at the end.
 
-    Raises DataError if the file exists already, unless overwrite.
+    Raises DataError if `path` exists, before or after the block, unless overwrite.
     """
     path = Path(path)
     if not overwrite:
         refuse_to_overwrite(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    work = Path(name)
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        work = Path(scratch) / path.name
         yield work
-        work.chmod(0o666 & ~_umask())
+        if not overwrite:
+            refuse_to_overwrite(path)
         os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
 
 
 def write_json(value: Any, path: str | Path, overwrite: bool = False) -> Path:
@@ -61,11 +57,5 @@ def write_json(value: Any, path: str | Path, overwrite: bool = False) -> Path:
 
 def refuse_to_overwrite(path: Path) -> None:
     """Raise DataError if something stands at this path."""
-    if path.exists():
+    if os.path.lexists(path):
         raise DataError(f"{path} exists already; choose another name or move it away first")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

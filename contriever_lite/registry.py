@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
-from contriever_lite.beir_writer import staged, write_folder
+from contriever_lite.beir_writer import write_folder
 from contriever_lite.catalogue import ENTRIES, Entry
 from contriever_lite.check import check
 from contriever_lite.convert import convert
 from contriever_lite.download import fetch
 from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.files import new_folder
 from contriever_lite.unpack import unpack
 from contriever_lite.wikipedia import NAMES, SPLITS, load_wikipedia
 
@@ -106,7 +107,7 @@ def get(name: str) -> Path:
 def build(entry: Entry, archive: Path, folder: Path) -> None:
     """Unpack, and convert if need be, a downloaded archive into `folder`: whole or not at all."""
     if entry.converter is None:
-        with staged(folder) as staging:
+        with new_folder(folder) as staging:
             unpack(archive, staging, strip=entry.unit)
         return
     with TemporaryDirectory(dir=folder.parent) as raw:

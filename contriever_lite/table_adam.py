@@ -10,9 +10,8 @@ class TableAdam(torch.optim.Adam):
     A batch touches a fraction of a table's rows, and autograd hands over just those. PyTorch's
     fused Adam takes dense gradients only, so the rows are laid into a buffer that is kept from
     step to step, and only they are cleared again. The result is Adam's own: the moments of all
-    rows decay and move at every step. `torch.optim.SparseAdam`, which leaves the other rows alone,
-    is both slower at this size and worse: a rare word piece needs the momentum of the steps
-    between its appearances (benchmarks/table_adam.py measures both).
+    rows decay, and move them, at every step. `torch.optim.SparseAdam` leaves the rows that are not
+    in the batch alone, and is slower all the same (benchmarks/table_adam.py).
 
     Tables with dense gradients are updated as usual. Arguments are torch.optim.Adam's.
     """

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import TextIO
 
 from contriever_lite.beir import COLUMNS
 from contriever_lite.errors import DataError
+from contriever_lite.files import new_file
 from contriever_lite.metrics import Qrels, Run, ranking
 from contriever_lite.records import INTEGER, Faults, numbered_lines, table_rows
 
@@ -135,14 +135,9 @@ def _one_word(name: str) -> str:
 @contextmanager
 def _complete(path: Path, overwrite: bool) -> Iterator[TextIO]:
     """Open a file that takes its name only when the block ends without an error."""
-    if path.exists() and not overwrite:
-        raise DataError(f"{path} exists and is kept: choose another name, or say overwrite")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(scratch, "wt", encoding="utf-8", newline="\n") as file:
-            yield file
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with (
+        new_file(path, overwrite) as work,
+        opened(work, "wt", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file

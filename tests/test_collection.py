@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contriever_lite import beir_writer
 from contriever_lite import check as checking
 from contriever_lite.beir import Collection, read_beir, splits
 from contriever_lite.check import check
 from contriever_lite.collection import load_collection, write_beir, write_folder
 from contriever_lite.errors import ConfigError, DataError, UserError
+from contriever_lite.files import new_folder
 
 CORPUS = '{"_id": "a", "title": "A", "text": "first"}\n{"_id": "b", "text": "second"}\n'
 QUERIES = '{"_id": "q", "text": "one"}\n{"_id": "r", "text": "two"}\n'
@@ -250,7 +250,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     collection = read_beir(beir(tmp_path / "x"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note").write_text("precious")
-    with pytest.raises(DataError, match="never overwritten"):
+    with pytest.raises(DataError, match="exists already"):
         write_beir(collection, tmp_path / "mine")
     assert (tmp_path / "mine" / "note").read_text() == "precious"
 
@@ -271,7 +271,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_two_writers_at_once(tmp_path: Path) -> None:
     def late() -> None:
-        with beir_writer.staged(tmp_path / "x") as staging:
+        with new_folder(tmp_path / "x") as staging:
             (staging / "mine").write_text("late")
             beir(tmp_path / "x")
 

@@ -17,9 +17,12 @@ PACKAGE = ROOT / "contriever_lite"
 
 # A module imports only modules that stand before it.
 ORDER = """
-    errors config rng tokens corpus views batch encoder loss objective row_adam checkpoint
-    records metrics beir beir_writer catalogue check unpack download convert wikipedia registry
-    collection trec search fusion evaluate train runs report plots demo cli
+    errors files config rng tokens corpus views batch encoder loss objective table_adam train
+    checkpoint retriever
+    records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
+    registry collection trec search fusion
+    evaluate runs report plots demo commands cli
+    exercises_words exercises_vectors exercises_loss
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")

@@ -166,13 +166,13 @@ def test_scores_that_are_not_finite_are_refused_on_writing(tmp_path, score):
 def test_a_file_is_replaced_only_when_told_and_only_by_a_whole_one(tmp_path):
     path = tmp_path / "run"
     write_run({"q": {"old": 1.0}}, path)
-    with pytest.raises(DataError, match="run exists and is kept"):
+    with pytest.raises(DataError, match="run exists already"):
         write_run({"q": {"new": 1.0}}, path)
     with pytest.raises(DataError, match="cannot be a word"):
         write_run({"q": {"new": 1.0}, "bad id": {"d": 1.0}}, path, overwrite=True)
     assert read_run(path) == {"q": {"old": 1.0}}
     write_run({"q": {"new": 1.0}}, path, overwrite=True)
     assert read_run(path) == {"q": {"new": 1.0}}
-    with pytest.raises(DataError, match="run exists and is kept"):
+    with pytest.raises(DataError, match="run exists already"):
         write_qrels({"q": {"d": 1}}, path)
     assert read_run(path) == {"q": {"new": 1.0}}
