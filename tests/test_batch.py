@@ -1,0 +1,112 @@
+"""Batches: nothing added, nothing lost, each document once an epoch, the same when asked again."""
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contriever_lite.batch import (
+    TokenBatch,
+    concatenate,
+    documents_of_step,
+    pair_of_step,
+    to_tensors,
+)
+from contriever_lite.config import TrainConfig
+from contriever_lite.corpus import ragged
+
+ROWS = st.lists(st.lists(st.integers(5, 99), max_size=6), max_size=7)
+
+
+def unpadded(batch: TokenBatch, pad: int = 0) -> list[list[int]]:
+    ids, mask = batch.padded(pad)
+    assert ids.shape == mask.shape == (len(batch), max(batch.lengths.tolist(), default=0))
+    assert (ids[mask == 0] == pad).all()
+    assert (mask.diff(dim=1) <= 0).all(), "padding stands at the end"
+    return [row[keep.bool()].tolist() for row, keep in zip(ids, mask, strict=True)]
+
+
+@given(ROWS)
+def test_padding_gives_the_rows_back(rows: list[list[int]]) -> None:
+    batch = to_tensors(ragged(rows))
+    assert unpadded(batch) == rows
+    assert batch.tokens.dtype == batch.lengths.dtype == torch.int64
+    assert batch.offsets.tolist() == [sum(map(len, rows[:i])) for i in range(len(rows))]
+    assert len(batch) == len(rows)
+
+
+@given(ROWS, st.booleans(), st.booleans())
+def test_special_ids_stand_at_the_ends_of_every_row(rows, cls, sep) -> None:
+    batch = to_tensors(ragged(rows), cls_id=2 if cls else None, sep_id=3 if sep else None)
+    assert unpadded(batch) == [[2] * cls + row + [3] * sep for row in rows]
+
+
+@given(ROWS, ROWS)
+def test_two_batches_become_one(first: list[list[int]], second: list[list[int]]) -> None:
+    both = concatenate(to_tensors(ragged(first)), to_tensors(ragged(second)))
+    assert unpadded(both) == first + second
+
+
+def test_a_batch_moves_whole() -> None:
+    moved = to_tensors(ragged([[5, 6], [7]])).to("meta")
+    assert moved.tokens.device.type == moved.lengths.device.type == "meta"
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 3), st.integers(0, 2))
+def test_an_epoch_visits_each_document_at_most_once(documents, batch, seed, rank) -> None:
+    usable = np.arange(100, 100 + documents) ** 2
+    config = TrainConfig(seed=seed, batch_size=min(batch, documents))
+    steps = documents // config.batch_size
+    for epoch in range(2):
+        places = range(epoch * steps, (epoch + 1) * steps)
+        visited = np.concatenate([documents_of_step(usable, config, s, rank) for s in places])
+        assert len(visited) == steps * config.batch_size
+        assert len(set(visited.tolist())) == len(visited)
+        assert set(visited.tolist()) <= set(usable.tolist())
+
+
+def test_over_many_epochs_every_document_comes_alike() -> None:
+    """Ten of 25 documents are left out of no epoch in particular: counts are binomial."""
+    usable, config, epochs = np.arange(25), TrainConfig(batch_size=15), 2_000
+    drawn = np.concatenate([documents_of_step(usable, config, step) for step in range(epochs)])
+    counts = np.bincount(drawn, minlength=25)
+    assert np.abs(counts - epochs * 0.6).max() < 5 * np.sqrt(epochs * 0.6 * 0.4)
+
+
+def test_documents_of_a_step_are_a_function_of_it_alone() -> None:
+    usable, config = np.arange(40), TrainConfig(batch_size=8, seed=1)
+    forwards = [documents_of_step(usable, config, step).tolist() for step in range(15)]
+    backwards = [documents_of_step(usable, config, step).tolist() for step in range(14, -1, -1)]
+    assert forwards == backwards[::-1]
+    assert forwards[:5] != forwards[5:10], "each epoch has an order of its own"
+    for other in (config.replace(seed=2), config):
+        rank = 1 if other is config else 0
+        assert documents_of_step(usable, other, 0, rank).tolist() != forwards[0]
+
+
+def test_what_is_returned_may_be_written_to() -> None:
+    usable, config = np.arange(10), TrainConfig(batch_size=5)
+    before = documents_of_step(usable, config, 0).tolist()
+    documents_of_step(usable, config, 0)[:] = -1
+    assert documents_of_step(usable, config, 0).tolist() == before
+    assert usable.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("step", [0, 17])
+def test_a_pair_belongs_to_the_documents_of_its_step(step: int) -> None:
+    corpus, config = synthetic.corpus(), synthetic.SMALL
+    usable = np.arange(len(corpus))
+    query, key = pair_of_step(corpus, usable, config, step)
+    again = pair_of_step(corpus, usable, config, step)
+    assert [query.tokens.tolist(), key.tokens.tolist()] == [b.tokens.tolist() for b in again]
+    assert len(query) == len(key) == config.batch_size
+    rows = corpus.documents(documents_of_step(usable, config, step)).rows()
+    for side in (query, key):
+        for view, document in zip(unpadded(side), rows, strict=True):
+            assert view
+            assert set(view) <= set(document.tolist())
+    for other in (config.replace(seed=5), None):
+        different = pair_of_step(corpus, usable, other or config, step + (other is None))
+        assert different[0].tokens.tolist() != query.tokens.tolist()
