@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from contriever_lite.errors import DataError
 from contriever_lite.hashing import found_hash, verify

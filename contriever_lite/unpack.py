@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from contriever_lite.errors import DataError
 
