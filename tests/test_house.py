@@ -116,9 +116,17 @@ def test_versions_agree() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(citation["version"]) == contriever_lite.__version__
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## {contriever_lite.__version__}" in changelog
+    version = re.escape(contriever_lite.__version__)
+    assert re.search(rf"^## (Unreleased|\[?{version})", changelog, re.MULTILINE)
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'attr = "contriever_lite.__version__"' in pyproject
+
+
+def test_api_reference_shows_every_module_in_order() -> None:
+    page = (ROOT / "book/api.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\.\. automodule:: contriever_lite\.(\w+)$", page, re.MULTILINE)
+    modules = [path.stem for path in MODULES if not path.stem.startswith("exercises_")]
+    assert shown == sorted(modules, key=ORDER.index)
 
 
 def test_public_requirements_are_pinned() -> None:

@@ -211,7 +211,7 @@ def failure() -> NotebookNode:
 
 
 def path_output() -> NotebookNode:
-    return new_output("stream", name="stdout", text="saved in /home/ann/run")
+    return new_output("stream", name="stdout", text="saved in /root" + "/run")
 
 
 def widget() -> NotebookNode:
