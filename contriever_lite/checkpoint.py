@@ -20,6 +20,7 @@ from contriever_lite.files import new_folder
 from contriever_lite.tokens import load_tokenizer
 
 FORMAT = 1
+SETTINGS = {"vocab_size": int, "dimension": int, "normalise": bool}
 
 
 def save_encoder(encoder: BagEncoder, tokenizer: Tokenizer, folder: str | Path) -> Path:
@@ -68,17 +69,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
             "`contriever-lite train --out` made, or its model/ folder."
         )
     try:
-        config = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{file}:{error.lineno}: broken JSON: {error.msg}") from error
-    needed = {"format", "encoder", "vocab_size", "dimension", "normalise"}
-    if missing := sorted(needed - set(config)):
-        raise CheckpointError(f"{file}: lacks {', '.join(missing)}; copy the model folder whole")
-    if (config["format"], config["encoder"]) != (FORMAT, "bag"):
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file}: broken JSON: {error}. Copy the model again.") from error
+    found = (config.get("format"), config.get("encoder")) if isinstance(config, dict) else None
+    if found != (FORMAT, "bag"):
         raise CheckpointError(
-            f"{file}: format {config['format']!r}, encoder {config['encoder']!r}; this version "
-            f"reads format {FORMAT}, encoder 'bag'"
+            f"{file}: (format, encoder) is {found}; this version reads {(FORMAT, 'bag')}"
         )
+    if wrong := [name for name, kind in SETTINGS.items() if type(config.get(name)) is not kind]:
+        raise CheckpointError(f"{file}: no good {', '.join(wrong)}; copy the model folder whole")
     return config
 
 
@@ -91,10 +91,14 @@ def _read_tensors(folder: Path, expected: dict[str, torch.Tensor]) -> dict[str, 
     wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
     wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
     wrong += [
-        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+        f"{name} is {_kind(tensors[name])} instead of {_kind(expected[name])}"
         for name in expected.keys() & tensors.keys()
-        if tensors[name].shape != expected[name].shape
+        if _kind(tensors[name]) != _kind(expected[name])
     ]
     if wrong:
         raise CheckpointError(f"{file}: {'; '.join(sorted(wrong))}. Copy the model again.")
     return tensors
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

@@ -17,7 +17,7 @@ class BagEncoder(nn.Module):
     in seconds, and already a dense retriever.
 
     Gradients are sparse: a step reads and writes only the rows of the pieces in its batch, so its
-    cost does not grow with the vocabulary. Train it with `torch.optim.SparseAdam`.
+    cost does not grow with the vocabulary. Train it with `table_adam.TableAdam`.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ def train(
                 group["lr"] = learning_rate(config, step)
             query, key = pair_of_step(corpus, usable, config, step, accelerator.process_index)
             loss, measures = objective(query.to(accelerator.device), key.to(accelerator.device))
-            _check_finite(loss, step)
+            _check_finite(loss, step + 1)
             optimizer.zero_grad()
             accelerator.backward(loss)
             optimizer.step()
@@ -102,9 +102,11 @@ def loss_function(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine, for step = 0, 1, ..., steps - 1.
 
-    w = warmup * steps
-    lr(step) = peak (step + 1) / w                                        if step < w
-               peak (1 + cos(pi (step - w) / (steps - w))) / 2            otherwise
+        w = ceil(warmup * steps)
+        lr(step) = peak (step + 1) / w                                      if step < w
+                   peak (1 + cos(pi (step - w) / (steps - w))) / 2          otherwise
+
+    peak: config.learning_rate. The cosine is Loshchilov and Hutter's (2017), without restarts.
     """
     w = math.ceil(config.warmup * config.steps)
     if step < w:
