@@ -1,10 +1,12 @@
 """A made-up language with hidden structure, for the tests that train.
 
-Each topic has words of its own, spelt at random, and a document uses half of them among words that
-every topic shares. A query names words of the topic that its own document does not use. So nothing
-spelt alike links the two, only that these words stand together in other documents.
+Each topic has three groups of words, spelt at random. Half of its documents use groups A and C, the
+other half B and C; a query uses B alone. So nothing in a query is spelt like a word of an A
+document: that they belong together shows only in the company that both keep with C. Words that
+every topic shares are strewn over all documents.
 """
 
+import dataclasses
 from functools import lru_cache
 
 import numpy as np
@@ -14,37 +16,47 @@ from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.tokens import train_tokenizer
 
-TOPICS, EACH = 12, 10  # documents: TOPICS * EACH
+TOPICS, EACH = 10, 12  # documents: TOPICS * EACH
 SMALL = TrainConfig(
     vocab_size=600,
     window=64,
     dimension=32,
     batch_size=32,
-    steps=60,
-    learning_rate=0.02,
-    temperature=0.1,
-    query_crop=(0.2, 0.6),
+    steps=40,
+    learning_rate=0.03,
+    temperature=0.2,
+    query_tokens=(1, 3),
     key_crop=(0.2, 0.6),
 )
 
 
 @lru_cache
 def world() -> Collection:
-    """TOPICS * EACH documents, a query for each, and every document of its topic relevant."""
+    """All documents; for each topic two queries, to which all its documents are relevant."""
     rng = np.random.default_rng(7)
     syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
     words = rng.permutation([a + b for a in syllables for b in syllables if a != b])
-    shared, topics = words[:20], words[20 : 20 + 12 * TOPICS].reshape(TOPICS, 12)
+    shared, topics = words[:20], words[20 : 20 + 12 * TOPICS].reshape(TOPICS, 3, 4)
     corpus, queries, qrels = {}, {}, {}
-    for topic, own in enumerate(topics):
+    for topic, (a, b, c) in enumerate(topics):
         for number in range(EACH):
-            chosen = rng.permutation(own)
-            body = rng.permutation([*np.repeat(chosen[:6], 3), *rng.choice(shared, 12)])
-            name = f"t{topic}n{number}"
-            corpus[name] = {"title": str(chosen[0]), "text": " ".join(body)}
-            queries[f"q-{name}"] = " ".join(chosen[6:10])
-            qrels[f"q-{name}"] = {f"t{topic}n{other}": 1 for other in range(EACH)}
+            own = np.concatenate([b if number % 2 else a, c])
+            body = rng.permutation([*rng.choice(own, 24), *rng.choice(shared, 8)])
+            title = str(rng.choice(own))
+            corpus[f"t{topic}n{number}"] = {"title": title, "text": " ".join(body)}
+        for number in range(2):
+            queries[f"q{topic}n{number}"] = " ".join(rng.choice(b, 3, replace=False))
+            qrels[f"q{topic}n{number}"] = {f"t{topic}n{n}": 1 for n in range(EACH)}
     return Collection("world", "test", corpus, queries, qrels)
+
+
+@lru_cache
+def hidden() -> Collection:
+    """The same queries over A documents only: not one shares a word with its query."""
+    whole = world()
+    kept = {id_: text for id_, text in whole.corpus.items() if int(id_.split("n")[1]) % 2 == 0}
+    qrels = {q: {d: 1 for d in grades if d in kept} for q, grades in whole.qrels.items()}
+    return dataclasses.replace(whole, name="hidden", corpus=kept, qrels=qrels)
 
 
 @lru_cache

@@ -1,0 +1,250 @@
+"""Training: it learns what it should, the same each time, and says where it cannot go on."""
+
+import json
+import math
+import random
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from contriever_lite.batch import pair_of_step
+from contriever_lite.config import TrainConfig
+from contriever_lite.corpus import Corpus, build_corpus
+from contriever_lite.encoder import BagEncoder
+from contriever_lite.errors import ConfigError, TrainingError
+from contriever_lite.evaluate import evaluate_model
+from contriever_lite.loss import equation_1, info_nce
+from contriever_lite.retriever import Retriever
+from contriever_lite.train import fit, learning_rate, loss_function, new_encoder, train
+
+SMALL = synthetic.SMALL
+SHORT = SMALL.replace(steps=4)
+
+
+def read(log: Path) -> list[dict]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def found(encoder: BagEncoder) -> float:
+    """nDCG@10 of queries that share no word with any document."""
+    retriever = Retriever(encoder, synthetic.corpus().tokenizer)
+    return evaluate_model("bag", synthetic.hidden(), retriever).scores["ndcg@10"].mean
+
+
+@lru_cache
+def untrained() -> float:
+    return found(new_encoder(SMALL, synthetic.corpus()))
+
+
+def test_training_lowers_the_loss_and_finds_what_no_word_links(tmp_path: Path) -> None:
+    """Query and document share no word, so an untrained encoder finds it by chance and BM25 never.
+    They keep the same company in other documents, which is all that the objective can learn from.
+    """
+    encoder = train(SMALL, synthetic.corpus(), tmp_path / "log.jsonl")
+    losses = [line["loss"] for line in read(tmp_path / "log.jsonl")]
+    assert losses[0] == pytest.approx(math.log(SMALL.batch_size), abs=1)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.5
+    lexical = evaluate_model("bm25", synthetic.hidden()).scores["ndcg@10"].mean
+    assert lexical == 0
+    assert untrained() < 0.3
+    assert found(encoder) > 0.8
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "equation_1", "temperature": 1.0},
+        {"symmetric": True},
+        {"title_pairs": 0.5},
+        {"idf_weights": False},
+    ],
+)
+def test_every_variant_learns(settings: dict) -> None:
+    assert found(train(SMALL.replace(steps=20, **settings), synthetic.corpus())) > untrained() + 0.2
+
+
+def test_equation_1_stays_in_its_range(tmp_path: Path) -> None:
+    config = SMALL.replace(loss="equation_1", temperature=1.0, steps=20)
+    train(config, synthetic.corpus(), tmp_path / "log.jsonl")
+    losses = [line["loss"] for line in read(tmp_path / "log.jsonl")]
+    assert all(-1 <= loss <= 0 for loss in losses)
+    assert losses[-1] < losses[0]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    states = [
+        train(SHORT.replace(seed=seed), synthetic.corpus()).state_dict() for seed in (3, 3, 4)
+    ]
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name])
+        assert not torch.equal(tensor, states[2][name])
+
+
+def test_a_run_depends_on_no_global_generator_and_touches_none() -> None:
+    one = train(SHORT, synthetic.corpus()).state_dict()
+    random.seed(99)
+    np.random.seed(99)  # noqa: NPY002
+    torch.manual_seed(99)
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    other = train(SHORT, synthetic.corpus()).state_dict()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert random.getstate() == before[0]
+    for now, then in zip(np.random.get_state(), before[1], strict=True):  # noqa: NPY002
+        assert np.array_equal(now, then)
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_the_log_has_a_complete_line_for_every_step(tmp_path: Path) -> None:
+    train(SHORT, synthetic.corpus(), tmp_path / "log.jsonl")
+    lines = read(tmp_path / "log.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds)
+    for step, line in enumerate(lines):
+        assert set(line) == {"step", "seconds", "loss", "accuracy", "learning_rate"}
+        assert line["learning_rate"] == pytest.approx(learning_rate(SHORT, step))
+        assert 0 <= line["accuracy"] <= 1
+    first = loss_function(SHORT)(*vectors_of_step(new_encoder(SHORT, synthetic.corpus()), 0))
+    assert lines[0]["loss"] == pytest.approx(first.item(), rel=1e-5)
+
+
+def vectors_of_step(encoder: BagEncoder, step: int) -> list[torch.Tensor]:
+    corpus = synthetic.corpus()
+    pair = pair_of_step(corpus, np.arange(len(corpus)), SHORT, step)
+    return [encoder(side) for side in pair]
+
+
+def test_a_log_that_is_there_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 0, "mine": true}\n')
+    train(SHORT, synthetic.corpus(), log)
+    assert [line["step"] for line in read(log)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "expected"),
+    [(4, 0, [0, 4]), (4, 2, [0, 2, 4]), (5, 2, [0, 2, 4, 5]), (3, 1, [0, 1, 2, 3]), (0, 5, [0])],
+)
+def test_evaluation_is_called_when_promised_and_joins_the_log(
+    tmp_path: Path, steps: int, every: int, expected: list[int]
+) -> None:
+    calls, weights = [], []
+
+    def evaluate(encoder: BagEncoder, step: int) -> dict[str, float]:
+        calls.append(step)
+        weights.append(encoder.vectors.detach().clone())
+        return {"dev": step / 2}
+
+    config = SHORT.replace(steps=steps)
+    encoder = train(config, synthetic.corpus(), tmp_path / "log.jsonl", evaluate, every)
+    assert calls == expected
+    scored = {line["step"]: line["dev"] for line in read(tmp_path / "log.jsonl") if "dev" in line}
+    assert scored == {step: step / 2 for step in expected}
+    assert torch.equal(weights[0], new_encoder(config, synthetic.corpus()).vectors)
+    assert torch.equal(weights[-1], encoder.vectors)
+
+
+def test_evaluation_changes_nothing() -> None:
+    def evaluate(encoder: BagEncoder, step: int) -> dict[str, float]:
+        return {"ndcg": found(encoder)}
+
+    plain = train(SHORT, synthetic.corpus())
+    watched = train(SHORT, synthetic.corpus(), evaluate=evaluate, evaluate_every=1)
+    assert torch.equal(plain.vectors, watched.vectors)
+
+
+def test_no_step_gives_the_encoder_of_the_start() -> None:
+    encoder = train(SHORT.replace(steps=0), synthetic.corpus())
+    start = new_encoder(SHORT, synthetic.corpus())
+    assert all(torch.equal(t, encoder.state_dict()[n]) for n, t in start.state_dict().items())
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path: Path) -> None:
+    config = SHORT.replace(normalise=False, learning_rate=1e30, steps=50, warmup=0)
+    with pytest.raises(TrainingError, match=r"the loss is \S+ at step \d+; lower") as error:
+        train(config, synthetic.corpus(), tmp_path / "log.jsonl")
+    lines = read(tmp_path / "log.jsonl")
+    assert f"at step {len(lines) + 1};" in str(error.value), "the steps before it are in the log"
+    assert all(math.isfinite(line["loss"]) for line in lines)
+    assert "learning_rate" in str(error.value)
+
+
+def corpus_of(*texts: str) -> Corpus:
+    return build_corpus([("", text) for text in texts], synthetic.corpus().tokenizer)
+
+
+def test_a_batch_is_never_larger_than_the_documents_that_serve() -> None:
+    some = [document["text"] for document in synthetic.world().corpus.values()][:10]
+    corpus = corpus_of("", *some, "a", "")
+    config, usable = fit(TrainConfig(batch_size=4096), corpus)
+    assert config.batch_size == 10
+    assert usable.tolist() == list(range(1, 11)), "documents of two tokens or more"
+    assert config == TrainConfig(batch_size=10)
+    encoder = train(SMALL.replace(batch_size=4096, steps=3), corpus)
+    assert encoder.vectors.isfinite().all()
+    assert fit(SMALL, synthetic.corpus())[0] == SMALL
+
+
+@pytest.mark.parametrize("texts", [("",), ("a", "b", "c"), ("a word", "b", "")])
+def test_a_corpus_that_is_too_small_is_refused(texts: tuple[str, ...]) -> None:
+    corpus = corpus_of(*texts)
+    many = int((corpus.lengths >= 2).sum())
+    with pytest.raises(ConfigError, match=f"{many} of {len(texts)} documents have two tokens"):
+        train(SMALL, corpus)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "steps"), [(0.0, 7), (0.1, 100), (0.25, 10), (1.0, 8), (0.5, 1)]
+)
+def test_the_schedule_equals_its_formula(warmup: float, steps: int) -> None:
+    config = TrainConfig(warmup=warmup, steps=steps, learning_rate=0.3)
+    rates = [learning_rate(config, step) for step in range(steps)]
+    w = math.ceil(warmup * steps)
+    for step, rate in enumerate(rates):
+        if step < w:
+            expected = 0.3 * (step + 1) / w
+        else:
+            expected = 0.3 * (1 + math.cos(math.pi * (step - w) / (steps - w))) / 2
+        assert rate == pytest.approx(expected)
+    assert max(rates) == pytest.approx(0.3), "the peak is reached"
+    assert min(rates) > 0, "no step is wasted"
+    peak = int(np.argmax(rates))
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_the_schedule_at_its_ends() -> None:
+    config = TrainConfig(warmup=0.1, steps=1000, learning_rate=1.0)
+    assert learning_rate(config, 0) == pytest.approx(0.01)
+    assert learning_rate(config, 99) == 1
+    assert learning_rate(config, 100) == 1
+    assert learning_rate(config, 550) == pytest.approx(0.5)
+    assert learning_rate(config, 999) < 1e-5
+
+
+def test_the_encoder_starts_from_the_seed_and_the_documents() -> None:
+    corpus = synthetic.corpus()
+    encoder = new_encoder(SMALL, corpus)
+    assert encoder.vectors.shape == (corpus.tokenizer.get_vocab_size(), SMALL.dimension)
+    frequency = torch.from_numpy(corpus.document_frequency())
+    idf = torch.log(1 + (len(corpus) - frequency + 0.5) / (frequency + 0.5))
+    torch.testing.assert_close(encoder.log_weights.exp()[:, 0], idf.float())
+    flat = new_encoder(SMALL.replace(idf_weights=False, normalise=False), corpus)
+    assert flat.log_weights.eq(0).all()
+    assert not flat.normalise
+    assert torch.equal(flat.vectors, encoder.vectors), "the same draw"
+    assert not torch.equal(new_encoder(SMALL.replace(seed=1), corpus).vectors, encoder.vectors)
+
+
+def test_the_loss_comes_with_its_settings() -> None:
+    q, k = vectors_of_step(new_encoder(SMALL, synthetic.corpus()), 1)
+    for symmetric in (False, True):
+        config = TrainConfig(temperature=0.3, symmetric=symmetric)
+        expected = info_nce(q, k, temperature=0.3, symmetric=symmetric)
+        assert torch.equal(loss_function(config)(q, k), expected)
+    config = TrainConfig(temperature=0.3, loss="equation_1")
+    assert torch.equal(loss_function(config)(q, k), equation_1(q, k, temperature=0.3))
