@@ -73,7 +73,8 @@ def _assemble(model: models.WordPiece) -> Tokenizer:
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
     """Load a `tokenizer.json` (the file, or a folder that holds it), or a tokenizer of the
-    Hugging Face hub by name. Checks that the special ids are there."""
+    Hugging Face hub by name. Checks that the special ids are there; switches off the padding and
+    truncation that such files often hold, for a document is its own tokens, all of them."""
     path = Path(source)
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
@@ -88,4 +89,6 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
             "that file, or a name on the Hugging Face hub (which needs a network)."
         ) from error
     special_ids(tokenizer)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     return tokenizer
