@@ -71,7 +71,7 @@ def encode(arguments: Namespace) -> None:
     from contriever_lite.evaluate import load_encoder_by_name
     from contriever_lite.files import new_file
 
-    path = Path(arguments.out).with_suffix(".npz")
+    path = Path(arguments.out.removesuffix(".npz") + ".npz")
     collection = load_collection(arguments.data)
     with new_file(path) as work:
         vectors = load_encoder_by_name(arguments.model).encode(collection.texts())

@@ -90,7 +90,8 @@ def load_encoder_by_name(model: str) -> Encoder:
     """A run's folder, or a sentence-transformers model by folder or name (all-MiniLM-L6-v2 comes
     with a pip package)."""
     folder = Path(model)
-    if (folder / "model").is_dir() or (folder / "config.json").is_file():
+    own = (folder / "model").is_dir() or (folder / "config.json").is_file()
+    if own and not (folder / "modules.json").is_file():  # sentence-transformers' table of contents
         return Retriever.load(folder)
     return SentenceEncoder(model)
 

@@ -107,7 +107,8 @@ def histogram(
     edges = np.histogram_bin_edges(np.concatenate([np.asarray(v) for v in samples.values()]), bins)
     for i, (name, values) in enumerate(samples.items()):
         share = np.full(len(values), 1 / max(1, len(values)))
-        ax.hist(values, edges, weights=share, alpha=0.55, label=name, color=PALETTE[i])
+        colour = PALETTE[i % len(PALETTE)]
+        ax.hist(values, edges, weights=share, alpha=0.55, label=name, color=colour)
     ax.legend()
     return ax
 

@@ -64,7 +64,7 @@ class Retriever:
                 "a bag that sums without normalising has no equal in sentence-transformers, whose "
                 "StaticEmbedding takes the mean; train with normalise=true to export"
             )
-        static = modules.StaticEmbedding(self.tokenizer, self.encoder.table().numpy())
+        static = modules.StaticEmbedding(self.tokenizer, self.encoder.table().cpu().numpy())
         with new_folder(folder) as work:
             SentenceTransformer(modules=[static, modules.Normalize()]).save(str(work))
         return Path(folder)

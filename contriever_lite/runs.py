@@ -27,7 +27,7 @@ from contriever_lite.files import refuse_to_overwrite, write_json
 from contriever_lite.records import Faults, json_objects
 from contriever_lite.retriever import Retriever
 from contriever_lite.tokens import train_tokenizer
-from contriever_lite.train import train
+from contriever_lite.train import fit, train
 
 LIBRARIES = ("contriever-lite", "torch", "tokenizers", "numpy", "faiss-cpu", "bm25s")
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -73,6 +73,7 @@ def train_run(config: TrainConfig, source: str | Path, out: str | Path) -> Retri
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
+    config, _ = fit(config, corpus)
     write_json(config.to_dict(), out / "config.json")
     start = time.perf_counter()
     encoder = train(config, corpus, out / "metrics.jsonl")
