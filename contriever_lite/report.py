@@ -14,6 +14,7 @@ from contriever_lite.errors import DataError
 from contriever_lite.metrics import Interval
 
 NAMES = {"ndcg@10": "nDCG@10", "recall@100": "R@100", "mrr@10": "MRR@10"}
+NEEDED = ("model", "data", "split", "documents", "queries", "scores")
 CLASSES = ("lexical", "raw text", "structure", "fused", "supervised")
 
 
@@ -28,7 +29,7 @@ def score_table(systems: Mapping[str, Mapping[str, Interval]]) -> str:
 def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Every record of these files and folders, in the order of their names.
 
-    Raises DataError for a file that is not a record.
+    Raises DataError for a file that is not a record, and where there is none.
     """
     files = []
     for path in map(Path, paths):
@@ -39,10 +40,14 @@ def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     for file in files:
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            record["scores"]["ndcg@10"]["mean"]
+            needed = {key: record[key] for key in NEEDED}
+            for measure in NAMES:
+                Interval(**needed["scores"][measure])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{file} is not a recorded run ({error!r})") from error
-        records.append({"label": record.get("model"), "class": "", **record})
+        records.append({"label": needed["model"], "class": "", **record})
+    if not records:
+        raise DataError("no recorded run there; `contriever-lite eval --json FILE` writes one")
     return records
 
 
