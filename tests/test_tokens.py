@@ -109,3 +109,13 @@ def test_a_name_of_the_hub_that_cannot_be_had_is_an_error_in_words(
     monkeypatch.setattr(Tokenizer, "from_pretrained", staticmethod(unreachable), raising=False)
     with pytest.raises(DataError, match="a name on the Hugging Face hub"):
         load_tokenizer("nobody/nothing")
+
+
+def test_padding_and_truncation_of_a_file_are_switched_off(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(TEXTS, 200)
+    plain = tokenizer.encode_batch(TEXTS)
+    tokenizer.enable_padding(length=128)
+    tokenizer.enable_truncation(4)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    found = load_tokenizer(tmp_path).encode_batch(TEXTS)
+    assert [e.ids for e in found] == [e.ids for e in plain]

@@ -1,0 +1,84 @@
+"""Retrievers: the same vectors after saving, and in sentence-transformers after exporting."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+
+from contriever_lite.encoder import BagEncoder
+from contriever_lite.errors import CheckpointError, DataError
+from contriever_lite.evaluate import SentenceEncoder, load_encoder_by_name
+from contriever_lite.retriever import Retriever
+from contriever_lite.rng import torch_stream
+from contriever_lite.train import new_encoder
+
+TEXTS = [*synthetic.world().texts()[:20], *synthetic.world().queries.values(), "", "xyz", "a b c"]
+
+
+@lru_cache
+def retriever() -> Retriever:
+    corpus = synthetic.corpus()
+    return Retriever(new_encoder(synthetic.SMALL, corpus), corpus.tokenizer)
+
+
+def test_a_row_for_every_text_in_order() -> None:
+    vectors = retriever().encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), synthetic.SMALL.dimension)
+    assert vectors.dtype == np.float32
+    alone = np.concatenate([retriever().encode([text]) for text in TEXTS])
+    np.testing.assert_allclose(vectors, alone, atol=1e-6)
+    np.testing.assert_array_equal(vectors, retriever().encode(tuple(TEXTS)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, len(TEXTS), 1000])
+def test_the_size_of_batches_plays_no_part(batch_size: int) -> None:
+    vectors = retriever().encode(TEXTS, batch_size)
+    np.testing.assert_allclose(vectors, retriever().encode(TEXTS), atol=1e-6)
+
+
+def test_an_empty_text_and_no_text_at_all() -> None:
+    assert retriever().encode([]).shape == (0, synthetic.SMALL.dimension)
+    assert (retriever().encode(["", " \n"]) == 0).all()
+
+
+def test_saved_and_loaded_vectors_are_identical(tmp_path: Path) -> None:
+    folder = retriever().save(tmp_path / "run" / "model")
+    for place in (folder, str(folder), folder.parent):
+        np.testing.assert_array_equal(
+            Retriever.load(place).encode(TEXTS), retriever().encode(TEXTS)
+        )
+    with pytest.raises(DataError, match="exists already"):
+        retriever().save(folder)
+    with pytest.raises(CheckpointError, match=r"there is no folder .*nowhere; give one that"):
+        Retriever.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="is not a model folder"):
+        Retriever.load(tmp_path / "empty")
+
+
+def test_an_export_encodes_to_the_same_vectors_in_sentence_transformers(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    folder = retriever().export(tmp_path / "exported")
+    expected = retriever().encode(TEXTS)
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
+    np.testing.assert_allclose(theirs, expected, atol=1e-6)
+    ours = load_encoder_by_name(str(folder))
+    assert isinstance(ours, SentenceEncoder)
+    assert ours.cosine
+    np.testing.assert_allclose(ours.encode(TEXTS), expected, atol=1e-6)
+    with pytest.raises(DataError, match="exists already"):
+        retriever().export(folder)
+
+
+def test_a_bag_that_does_not_normalise_cannot_be_exported(tmp_path: Path) -> None:
+    tokenizer = synthetic.corpus().tokenizer
+    size, generator = tokenizer.get_vocab_size(), torch_stream(0, "test")
+    plain = Retriever(BagEncoder(size, 4, normalise=False, generator=generator), tokenizer)
+    with pytest.raises(CheckpointError, match="train with normalise=true to export"):
+        plain.export(tmp_path / "exported")
+    assert list(tmp_path.iterdir()) == []
+    loaded = Retriever.load(plain.save(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.encode(TEXTS), plain.encode(TEXTS))
