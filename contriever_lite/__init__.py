@@ -7,4 +7,9 @@ Every module is one of those verbs. Import what you need from its module:
     from contriever_lite.loss import info_nce
 """
 
+import warnings
+
+# Libraries with progress bars say this in every notebook without ipywidgets; the bars work anyway.
+warnings.filterwarnings("ignore", message="IProgress not found")
+
 __version__ = "0.1.0"
