@@ -1,0 +1,215 @@
+"""Runs: what a training leaves behind, and where its documents may come from."""
+
+import gzip
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+import torch
+
+from contriever_lite import __version__, runs
+from contriever_lite.beir_writer import write_beir
+from contriever_lite.config import TrainConfig, from_dict
+from contriever_lite.corpus import Corpus
+from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.retriever import Retriever
+from contriever_lite.runs import (
+    circumstances,
+    commit,
+    device,
+    read_config,
+    read_corpus,
+    read_documents,
+    train_run,
+)
+
+QUICK = synthetic.SMALL.replace(steps=3, seed=5)
+PAIRS = [("Fog", "Fog seldom outlasts a night."), ("", "The ferry crosses twice a day.")]
+
+
+def write_lines(path: Path, *records: object) -> Path:
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The synthetic documents as JSON lines."""
+    return write_lines(tmp_path / "documents.jsonl", *synthetic.world().corpus.values())
+
+
+def test_a_run_leaves_what_it_promises(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "one"
+    retriever = train_run(QUICK, source, out)
+    assert {path.name for path in out.iterdir()} == {
+        "config.json", "metrics.jsonl", "model", "run.json",
+    }  # fmt: skip
+    assert read_config(out) == QUICK
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    texts = synthetic.world().texts()[:5]
+    np.testing.assert_array_equal(Retriever.load(out).encode(texts), retriever.encode(texts))
+    record = json.loads((out / "run.json").read_text())
+    assert record["source"] == str(source)
+    assert from_dict(record["config"]) == QUICK
+    assert record["versions"]["torch"] == torch.__version__
+    assert record["versions"]["contriever-lite"] == __version__
+    assert record["device"] == device()
+    assert record["commit"] == commit()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", record["date"])
+    assert set(record["seconds"]) == {"reading and tokenising", "training"}
+    assert all(seconds >= 0 for seconds in record["seconds"].values())
+
+
+def test_the_settings_recorded_are_those_that_were_used(source: Path, tmp_path: Path) -> None:
+    train_run(QUICK.replace(batch_size=5000), source, tmp_path / "run")
+    assert read_config(tmp_path / "run").batch_size == len(synthetic.world().corpus)
+
+
+def test_the_same_settings_make_the_same_model(source: Path, tmp_path: Path) -> None:
+    models = []
+    for name in ("one", "two"):
+        train_run(QUICK, source, tmp_path / name)
+        models.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_an_existing_folder_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(runs, "read_corpus", lambda *_: pytest.fail("nothing is read before"))
+    with pytest.raises(DataError, match="mine exists already"):
+        train_run(QUICK, "tiny", tmp_path / "mine")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_an_interrupted_run_leaves_its_settings_and_log_and_no_model(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(config: TrainConfig, corpus: Corpus, log: Path) -> None:
+        log.write_text('{"step": 1}\n')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(QUICK, source, tmp_path / "run")
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {"config.json", "metrics.jsonl"}
+
+
+def test_a_corpus_that_is_too_small_leaves_nothing(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "one.jsonl", {"text": "a single document"})
+    with pytest.raises(ConfigError, match="1 of 1 documents have two tokens"):
+        train_run(QUICK, source, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_documents_of_a_file_of_json_lines(tmp_path: Path, name: str) -> None:
+    (_, first), second = PAIRS
+    path = write_lines(
+        tmp_path / name,
+        {"title": "Fog", "text": first, "more": 3},
+        {"text": second[1]},
+        {"title": None, "text": ""},
+    )
+    assert read_documents(path) == [*PAIRS, ("", "")]
+    assert read_documents(str(path)) == read_documents(path)
+
+
+def test_documents_of_a_folder_and_of_a_name(tmp_path: Path) -> None:
+    write_beir(synthetic.world(), tmp_path / "world")
+    expected = [(d["title"], d["text"]) for d in synthetic.world().corpus.values()]
+    assert read_documents(tmp_path / "world") == expected
+    assert read_documents("tiny")[0][0] == "The ferry"
+
+
+def test_bad_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(
+        '{"text": "good"}\n{"title": "no text"}\n{broken\n{"title": 3, "text": ""}\n[]\n'
+    )
+    with pytest.raises(DataError) as error:
+        read_documents(path)
+    message = str(error.value)
+    assert message.startswith("4 faults")
+    for line in (2, 3, 4, 5):
+        assert f"{path}:{line}: " in message
+    assert "needs a string `text`" in message
+
+
+def test_a_file_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file .*none.jsonl; give a JSON-lines file"):
+        read_documents(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match="there are no documents"):
+        read_corpus(tmp_path / "empty.jsonl", 200)
+    with pytest.raises(ConfigError, match="no collection 'wikipedia-vitall'"):
+        read_documents("wikipedia-vitall")
+
+
+def test_a_prepared_corpus_is_opened_as_it_is(tmp_path: Path) -> None:
+    folder = synthetic.corpus().save(tmp_path / "corpus")
+    corpus = read_corpus(folder, 100)
+    assert corpus.tokens.tolist() == synthetic.corpus().tokens.tolist()
+    assert corpus.tokenizer.to_str() == synthetic.corpus().tokenizer.to_str()
+    train_run(QUICK, folder, tmp_path / "run")
+    assert Retriever.load(tmp_path / "run").tokenizer.to_str() == corpus.tokenizer.to_str()
+
+
+def test_anything_else_is_tokenised_with_a_vocabulary_of_its_own(source: Path) -> None:
+    corpus = read_corpus(source, 320)
+    assert len(corpus) == len(synthetic.world().corpus)
+    assert corpus.tokenizer.get_vocab_size() == 320
+    assert (corpus.titles > 0).all(), "titles are kept apart"
+
+
+def test_circumstances_without_settings() -> None:
+    found = circumstances()
+    assert found["config"] is None
+    assert {"python", "torch", "numpy", "tokenizers"} <= set(found["versions"])
+    json.dumps(found)
+
+
+def test_libraries_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "LIBRARIES", ("numpy", "no-such-library"))
+    assert set(circumstances()["versions"]) == {"python", "numpy"}
+
+
+def test_the_commit_is_marked_where_files_differ_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "package" / "runs.py"
+    module.parent.mkdir()
+    module.write_text("one")
+    monkeypatch.setattr(runs, "__file__", str(module))
+    assert commit() is None, "not a checkout"
+
+    def git(*words: str) -> None:
+        settings = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", *settings, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    git("add", "package")
+    git("commit", "-m", "one", "--no-gpg-sign")
+    clean = commit()
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    (tmp_path / "elsewhere.txt").write_text("not of the package")
+    assert commit() == clean
+    module.write_text("two")
+    assert commit() == clean + "+"
+    monkeypatch.setattr(runs.shutil, "which", lambda name: None)
+    assert commit() is None, "no git"
+
+
+def test_the_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device().endswith(f", {torch.get_num_threads()} threads")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    assert device() == "Some GPU"
