@@ -1,0 +1,406 @@
+"""The command line: each command end to end, and every error in a line or two."""
+
+import json
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+
+from contriever_lite import __version__, cli
+from contriever_lite import demo as demo_module
+from contriever_lite.beir_writer import write_beir
+from contriever_lite.cli import COMMANDS, main
+from contriever_lite.corpus import Corpus
+from contriever_lite.errors import ConfigError, DataError, UserError
+from contriever_lite.registry import REGISTRY
+from contriever_lite.retriever import Retriever
+from contriever_lite.runs import read_config
+from contriever_lite.trec import read_run
+
+SETTINGS = ["steps=3", "dimension=16", "batch_size=16", "vocab_size=400", "window=32"]
+QUERY = next(iter(synthetic.world().queries.values()))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to run in, with a collection in it, no downloads, and warnings as they were."""
+    monkeypatch.delenv("CONTRIEVER_LITE_DATA", raising=False)
+    monkeypatch.setenv("CONTRIEVER_LITE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_beir(synthetic.world(), tmp_path / "world")
+    with warnings.catch_warnings():
+        yield tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a run."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_beir(synthetic.world(), folder / "world")
+    out = folder / "run"
+    assert (
+        main(["train", "--data", str(folder / "world"), "--out", str(out), "--set", *SETTINGS]) == 0
+    )
+    return str(out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must succeed; what it printed."""
+
+    def command(*words: str) -> str:
+        capsys.readouterr()
+        status = main(words)
+        printed = capsys.readouterr()
+        assert (status, printed.err) == (0, "")
+        return printed.out
+
+    return command
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must fail: status 1, nothing on standard output, an error of a line or
+    two without a traceback; with --debug the exception itself."""
+
+    def command(*words: str) -> str:
+        capsys.readouterr()
+        status = main(words)
+        printed = capsys.readouterr()
+        assert (status, printed.out) == (1, "")
+        assert printed.err.startswith("contriever-lite: ")
+        assert 1 <= printed.err.count("\n") <= 2
+        assert "Traceback" not in printed.err
+        with pytest.raises((UserError, OSError)) as error:
+            main([*words, "--debug"])
+        assert printed.err == f"contriever-lite: {error.value}\n"
+        return printed.err
+
+    return command
+
+
+def test_every_command_of_the_contract_is_there_with_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    contract = "demo data prepare train encode search eval fuse report export"
+    assert list(COMMANDS) == contract.split()
+    for words in ([], *([name] for name in COMMANDS)):
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--help"])
+        assert end.value.code == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith("usage: contriever-lite " + " ".join(words))
+        assert ("--debug" in printed) == bool(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["no-such-command"],
+        ["train", "--out", "run"],
+        ["eval", "--data", "tiny"],
+        ["search", "--model", "bm25", "--data", "tiny"],
+        ["search", "--model", "bm25", "--data", "tiny", "--k", "many", "query"],
+        ["data", "destroy"],
+        ["eval", "--model", "bm25", "--data", "tiny", "--unknown", "1"],
+    ],
+)
+def test_wrong_usage_is_explained(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: contriever-lite")
+
+
+def test_the_program_itself_exits_with_the_status() -> None:
+    command = [sys.executable, "-m", "contriever_lite.cli"]
+    good = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (good.returncode, good.stdout) == (0, f"{__version__}\n")
+    bad = subprocess.run([*command, "data", "get"], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("contriever-lite: data get needs the name of a collection")
+    assert bad.stderr.count("\n") == 1
+
+
+def test_data_list_get_info_and_check(run: Callable[..., str], here: Path) -> None:
+    listed = run("data", "list")
+    assert all(re.search(rf"^{re.escape(name)} ", listed, re.MULTILINE) for name in REGISTRY)
+    place = Path(run("data", "get", "tiny").strip())
+    assert (place / "corpus.jsonl").is_file()
+    info = run("data", "info", "tiny")
+    assert "16 documents" in info
+    assert "licence" in info
+    for name in ("tiny", str(place)):
+        checked = run("data", "check", name)
+        assert "16 documents, 8 queries" in checked
+        assert "test: 4 queries judged" in checked
+    assert "120 documents, 20 queries" in run("data", "check", "world")
+
+
+def test_data_errors(fails: Callable[..., str], here: Path) -> None:
+    assert "data check needs the name of a folder" in fails("data", "check")
+    assert "data info needs the name of a collection" in fails("data", "info")
+    assert "Did you mean scifact" in fails("data", "get", "scifac")
+    assert "no collection 'nothing'" in fails("data", "info", "nothing")
+    assert "no folder nowhere" in fails("data", "check", "nowhere")
+    corpus = here / "world" / "corpus.jsonl"
+    corpus.write_text(corpus.read_text() + "{broken\n")
+    assert "corpus.jsonl:121: not a line of JSON" in fails("data", "check", "world")
+
+
+def test_train_leaves_a_run(run: Callable[..., str], here: Path) -> None:
+    printed = run("train", "--data", "world", "--out", "runs/a", "--set", *SETTINGS, "--seed", "4")
+    assert printed.startswith("runs/a: trained for 3 steps, ")
+    config = read_config("runs/a")
+    assert (config.steps, config.dimension, config.seed) == (3, 16, 4)
+    encoder = Retriever.load("runs/a").encoder
+    size = sum(p.numel() for p in encoder.parameters())
+    assert f"{size:,} parameters" in printed
+    log = Path("runs/a/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
+
+
+def test_settings_may_be_given_together_or_one_by_one(run: Callable[..., str]) -> None:
+    common = ["train", "--data", "world", "--out", "never", "--dry-run"]
+    together = run(*common, "--set", "steps=7", "dimension=8", "query_tokens=2,5")
+    apart = run(*common, "--set", "steps=7", "--set", "dimension=8", "--set", "query_tokens=[2, 5]")
+    assert together == apart
+    assert re.search(r"^steps +7 ", together, re.MULTILINE)
+    assert re.search(r"^query_tokens +\(2, 5\) ", together, re.MULTILINE)
+    assert re.search(r"^seed +3 ", run(*common, "--seed", "3"), re.MULTILINE)
+    assert run(*common, "--preset", "laptop") == run(*common), "laptop is the default"
+    assert not Path("never").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "stepz=3"], "no setting 'stepz'; did you mean steps"),
+        (["--set", "steps"], "'steps': write a setting as name=value"),
+        (["--set", "steps=3", "--set", "temperature=0"], "temperature = 0.0: must be more than 0"),
+        (["--set", "loss=mse"], "choose one of info_nce, equation_1"),
+        (["--seed", "-1"], "seed = -1: must be at least 0"),
+        (["--preset", "huge"], "no preset 'huge'; choose one of demo, laptop"),
+        (["--data", "nowhere"], "no collection 'nowhere'"),
+        (["--data", "nowhere.jsonl"], "there is no file nowhere.jsonl"),
+    ],
+)
+def test_training_errors(fails: Callable[..., str], words: list[str], message: str) -> None:
+    assert message in fails("train", "--data", "world", "--out", "run", *words)
+    assert not Path("run").exists()
+
+
+def test_a_training_that_diverges_says_where(fails: Callable[..., str], here: Path) -> None:
+    settings = ["normalise=false", "learning_rate=1e30", "warmup=0", "steps=50"]
+    words = ["train", "--data", "world", "--set", *SETTINGS, *settings, "--out"]
+    with pytest.raises(UserError, match="at step"):
+        main([*words, "one", "--debug"])
+    assert not (here / "one" / "model").exists()
+    assert "exists already" in fails(*words, "one")
+
+
+def test_prepare_and_train_on_what_was_prepared(run: Callable[..., str], here: Path) -> None:
+    lines = [json.dumps(document) for document in synthetic.world().corpus.values()]
+    (here / "more.jsonl").write_text("\n".join(lines[:5]) + "\n")
+    printed = run("prepare", "world", "more.jsonl", "--out", "corpus", "--vocab-size", "300")
+    assert printed.startswith("corpus: 125 documents, ")
+    assert printed.strip().endswith("300 word pieces")
+    corpus = Corpus.open("corpus", verify=True)
+    assert len(corpus) == 125
+    again = run("prepare", "more.jsonl", "--out", "other", "--tokenizer", "corpus")
+    assert again.startswith("other: 5 documents, ")
+    assert Corpus.open("other").tokenizer.to_str() == corpus.tokenizer.to_str()
+    run("train", "--data", "corpus", "--out", "run", "--set", *SETTINGS)
+    assert Retriever.load("run").tokenizer.to_str() == corpus.tokenizer.to_str()
+
+
+def test_prepare_errors(fails: Callable[..., str], here: Path) -> None:
+    (here / "bad.jsonl").write_text('{"text": 3}\n')
+    assert "bad.jsonl:1: needs a string" in fails("prepare", "bad.jsonl", "--out", "corpus")
+    words = ["prepare", "world", "--out", "corpus", "--tokenizer"]
+    assert "cannot load a tokenizer" in fails(*words, str(here / "world"))
+    (here / "corpus").mkdir()
+    assert "corpus exists already" in fails("prepare", "world", "--out", "corpus")
+
+
+def test_encode_writes_ids_and_vectors(run: Callable[..., str], trained: str) -> None:
+    words = ["encode", "--model", trained, "--data", "world", "--out"]
+    assert run(*words, "v.1") == "v.1.npz: 120 vectors of 16 dimensions\n"
+    assert run(*words, "v.2.npz").startswith("v.2.npz: ")
+    found = np.load("v.1.npz")
+    assert found["ids"].tolist() == synthetic.world().document_ids()
+    expected = Retriever.load(trained).encode(synthetic.world().texts())
+    np.testing.assert_array_equal(found["vectors"], expected)
+
+
+def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
+    words = ["encode", "--data", "world", "--out", "v", "--model"]
+    assert "no model 'nothing'" in fails(*words, "nothing")
+    assert not list(here.glob("*v*"))
+    (here / "v.npz").write_text("mine")
+    assert "v.npz exists already" in fails(*words, trained)
+    assert (here / "v.npz").read_text() == "mine"
+
+
+def test_search_prints_the_best_with_their_scores(run: Callable[..., str], trained: str) -> None:
+    for model in ("bm25", trained):
+        lines = run("search", "--model", model, "--data", "world", "--k", "4", QUERY).splitlines()
+        assert len(lines) == 4
+        assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
+        scores = [float(line.split()[1]) for line in lines]
+        assert scores == sorted(scores, reverse=True)
+    assert "The ferry: The ferry crosses" in run(
+        "search", "--model", "bm25", "--data", "tiny", "ferry timetable"
+    )
+    nothing = run("search", "--model", "bm25", "--data", "tiny", "zzzz")
+    assert nothing == "No document shares a word with this query.\n"
+
+
+def test_search_errors(fails: Callable[..., str], trained: str) -> None:
+    words = ["search", "--data", "world", "query", "--model"]
+    for model in ("bm25", trained):
+        assert "k is 0; allowed: 1 or more" in fails(*words, model, "--k", "0")
+    assert "no model 'nothing'" in fails(*words, "nothing")
+    assert "no collection" in fails("search", "--data", "nothing", "--model", "bm25", "query")
+
+
+def test_eval_prints_scores_and_writes_them(run: Callable[..., str], trained: str) -> None:
+    for model, label in (("bm25", "bm25"), (trained, "run")):
+        words = ["eval", "--model", model, "--data", "world", "--split", "test"]
+        printed = run(*words, "--json", f"{label}.json", "--trec-run", f"{label}.trec")
+        found = json.loads(Path(f"{label}.json").read_text())
+        assert list(found) == [
+            "model", "data", "split", "documents", "queries", "seconds", "scores",
+        ]  # fmt: skip
+        assert (found["model"], found["data"], found["split"]) == (model, "world", "test")
+        first, header, row = printed.splitlines()
+        assert first.startswith("world, test: 120 documents, 20 queries, ")
+        assert header.split() == ["system", "nDCG@10", "R@100", "MRR@10"]
+        assert row.split()[0] == label
+        for score in found["scores"].values():
+            assert f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]" in row
+        ranked = read_run(f"{label}.trec")
+        assert set(ranked) == set(synthetic.world().queries)
+
+
+def test_eval_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
+    words = ["eval", "--data", "world", "--model"]
+    assert "no split 'dev' in world: it has test" in fails(*words, "bm25", "--split", "dev")
+    (here / "run.trec").write_text("mine")
+    assert "run.trec exists already" in fails(*words, "bm25", "--trec-run", "run.trec")
+    assert (here / "run.trec").read_text() == "mine"
+    (here / "empty").mkdir()
+    (here / "empty" / "config.json").write_text("{}")
+    assert "empty/config.json" in fails(*words, "empty")
+
+
+def test_a_warning_is_a_line_on_standard_error(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    corpus = here / "world" / "corpus.jsonl"
+    corpus.write_text(corpus.read_text() + '{"_id": "empty", "title": "", "text": ""}\n')
+    assert main(["eval", "--model", "bm25", "--data", "world"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("contriever-lite: warning: world: 1 of 121 documents have neither")
+
+
+def test_fuse_two_runs(run: Callable[..., str], trained: str) -> None:
+    for model, name in (("bm25", "a"), (trained, "b")):
+        run("eval", "--model", model, "--data", "world", "--trec-run", name)
+    words = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b"]
+    printed = run(*words, "--json", "fused.json", "--out", "fused.trec")
+    found = json.loads(Path("fused.json").read_text())
+    assert found["model"] == "fused"
+    assert f"{found['scores']['ndcg@10']['mean']:.3f}" in printed
+    fused, one, other = (read_run(name) for name in ("fused.trec", "a", "b"))
+    for query in synthetic.world().queries:
+        assert set(fused[query]) == set(one.get(query, {})) | set(other[query])
+
+
+def test_fuse_errors(fails: Callable[..., str], here: Path) -> None:
+    words = ["fuse", "--data", "world", "--trec-run", "a"]
+    assert "no file a" in fails(*words)
+    (here / "a").write_text("only three columns\n")
+    assert "a:1: 3 columns, wanted 6" in fails(*words)
+    (here / "out").write_text("mine")
+    assert "out exists already" in fails(*words, "--out", "out")
+    assert (here / "out").read_text() == "mine"
+
+
+def test_report_of_what_eval_wrote(run: Callable[..., str], fails: Callable[..., str]) -> None:
+    Path("records").mkdir()
+    run("eval", "--model", "bm25", "--data", "world", "--json", "records/a.json")
+    for place in ("records", "records/a.json"):
+        table = run("report", place)
+        assert table.startswith("**world**, test: 120 documents, 20 queries")
+        assert "| bm25 |" in table
+    Path("records/bad.json").write_text("{}")
+    assert "records/bad.json is not a recorded run" in fails("report", "records")
+    assert "there is no nowhere" in fails("report", "nowhere")
+
+
+def test_report_of_the_recorded_runs(
+    run: Callable[..., str], fails: Callable[..., str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "data" / "runs").mkdir(parents=True)
+    run("eval", "--model", "bm25", "--data", "world", "--json", "data/runs/a.json")
+    monkeypatch.setattr("contriever_lite.registry.repository", lambda: here)
+    assert run("report") == run("report", "data/runs")
+    monkeypatch.setattr("contriever_lite.registry.repository", lambda: None)
+    assert "name files or folders" in fails("report")
+
+
+def test_export(run: Callable[..., str], fails: Callable[..., str], trained: str) -> None:
+    assert run("export", "--model", trained, "--out", "exported") == "exported\n"
+    assert (Path("exported") / "modules.json").is_file()
+    assert "exported exists already" in fails("export", "--model", trained, "--out", "exported")
+    assert "there is no folder nowhere" in fails("export", "--model", "nowhere", "--out", "new")
+    found = run("search", "--model", "exported", "--data", "world", "--k", "5", QUERY)
+    assert found == run("search", "--model", trained, "--data", "world", "--k", "5", QUERY)
+
+
+def test_demo(
+    run: Callable[..., str], fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_module, "COLLECTION", "world")
+    monkeypatch.setattr(demo_module, "preset", lambda name: synthetic.SMALL.replace(steps=2))
+    assert "The model is in mine/model" in run("demo", "--out", "mine", "--json", "demo.json")
+    found = json.loads(Path("demo.json").read_text())
+    assert list(found) == ["seconds", "systems"]
+    assert list(found["systems"]) == ["bm25", "dense", "fused"]
+
+
+def fail_with(error: BaseException) -> Callable[..., None]:
+    def command(arguments: object) -> None:
+        raise error
+
+    return command
+
+
+def main_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *words: str) -> int:
+    about, options = COMMANDS["report"][1:]
+    monkeypatch.setitem(cli.COMMANDS, "report", (fail_with(error), about, options))
+    return main(["report", *words])
+
+
+def test_which_errors_are_a_users(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (DataError("bad data"), ConfigError("bad value"), OSError("disk full")):
+        assert main_with(monkeypatch, error) == 1
+        assert capsys.readouterr().err == f"contriever-lite: {error}\n"
+    assert main_with(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "contriever-lite: stopped\n"
+    with pytest.raises(ZeroDivisionError):
+        main_with(monkeypatch, ZeroDivisionError("a defect shows its traceback"))
+    with pytest.raises(DataError):
+        main_with(monkeypatch, DataError("bad data"), "--debug")
