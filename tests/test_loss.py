@@ -13,7 +13,8 @@ from contriever_lite.errors import ConfigError
 from contriever_lite.loss import accuracy, alignment, equation_1, info_nce, uniformity
 from contriever_lite.rng import torch_stream
 
-SHAPES = st.tuples(st.integers(1, 5), st.integers(0, 4), st.integers(1, 4))  # B, K, D
+# M views of each query, B keys, K negatives, D dimensions
+SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(0, 4), st.integers(1, 4))
 TEMPERATURES = st.sampled_from([0.05, 0.3, 1.0, 4.0])
 
 
@@ -29,18 +30,24 @@ def share(q: Tensor, keys: list[Tensor], positive: int, temperature: float) -> T
     return (scores[positive] - top).exp() / sum((s - top).exp() for s in scores)
 
 
-def naive_info_nce(q, k, negatives, temperature, symmetric) -> Tensor:
+def shares(q, k, negatives, temperature) -> list[Tensor]:
+    """p of each query's positive; row i mod B of k is the positive of row i of q."""
     keys = [*k, *(negatives if negatives is not None else [])]
-    loss = sum(-share(q[i], keys, i, temperature).log() for i in range(len(q))) / len(q)
+    return [share(q[i], keys, i % len(k), temperature) for i in range(len(q))]
+
+
+def naive_info_nce(q, k, negatives, temperature, symmetric) -> Tensor:
+    loss = -sum(p.log() for p in shares(q, k, negatives, temperature)) / len(q)
     if not symmetric:
         return loss
-    other = sum(-share(k[i], list(q), i, temperature).log() for i in range(len(k))) / len(k)
-    return (loss + other) / 2
+    backwards = [
+        share(k[j], list(view), j, temperature) for view in q.split(len(k)) for j in range(len(k))
+    ]
+    return (loss - sum(p.log() for p in backwards) / len(q)) / 2
 
 
 def naive_equation_1(q, k, negatives, temperature) -> Tensor:
-    keys = [*k, *(negatives if negatives is not None else [])]
-    return -sum(share(q[i], keys, i, temperature) for i in range(len(q))) / len(q)
+    return -sum(shares(q, k, negatives, temperature)) / len(q)
 
 
 def check_value_and_gradient(ours: Tensor, theirs: Tensor, inputs: list[Tensor]) -> None:
@@ -54,8 +61,8 @@ def check_value_and_gradient(ours: Tensor, theirs: Tensor, inputs: list[Tensor])
 @settings(max_examples=40)
 @given(SHAPES, TEMPERATURES, st.booleans())
 def test_info_nce_equals_a_loop(shape, temperature, symmetric) -> None:
-    b, n, d = shape
-    q, k = vectors(b, d, seed=1), vectors(b, d, seed=2)
+    m, b, n, d = shape
+    q, k = vectors(m * b, d, seed=1), vectors(b, d, seed=2)
     negatives = vectors(n, d, seed=3) if n else None
     inputs = [q, k, *([negatives] if n else [])]
     check_value_and_gradient(
@@ -68,8 +75,8 @@ def test_info_nce_equals_a_loop(shape, temperature, symmetric) -> None:
 @settings(max_examples=40)
 @given(SHAPES, TEMPERATURES)
 def test_equation_1_equals_a_loop(shape, temperature) -> None:
-    b, n, d = shape
-    q, k = vectors(b, d, seed=1), vectors(b, d, seed=2)
+    m, b, n, d = shape
+    q, k = vectors(m * b, d, seed=1), vectors(b, d, seed=2)
     negatives = vectors(n, d, seed=3) if n else None
     inputs = [q, k, *([negatives] if n else [])]
     check_value_and_gradient(
@@ -106,8 +113,8 @@ def test_orthogonal_pairs_have_a_closed_form() -> None:
 @settings(max_examples=40)
 @given(SHAPES, st.sampled_from([0.01, 0.05, 1.0]))
 def test_both_losses_stay_in_their_ranges(shape, temperature) -> None:
-    b, n, d = shape
-    q, k = vectors(b, d, seed=4, unit=True), vectors(b, d, seed=5, unit=True)
+    m, b, n, d = shape
+    q, k = vectors(m * b, d, seed=4, unit=True), vectors(b, d, seed=5, unit=True)
     negatives = vectors(n, d, seed=6, unit=True) if n else None
     assert -1 - 1e-12 <= equation_1(q, k, negatives, temperature).item() <= 0
     assert 0 <= info_nce(q, k, negatives, temperature).item() <= math.log(b + n) + 2 / temperature
@@ -155,6 +162,7 @@ def test_accuracy_counts_queries_whose_own_key_scores_highest() -> None:
     assert accuracy(e, e.roll(1, 0)).item() == 0
     assert accuracy(e, e[[0, 1, 3, 2]]).item() == 0.5
     assert accuracy(e, e, negatives=2 * e[:1]).item() == 0.75, "a negative beats one positive"
+    assert accuracy(torch.cat([e, e.roll(1, 0)]), e).item() == 0.5, "two views of each query"
 
 
 @given(st.integers(2, 6), st.integers(1, 4), st.sampled_from([0.5, 2.0]))
@@ -185,8 +193,8 @@ def test_alignment_and_uniformity_at_their_ends() -> None:
 @pytest.mark.parametrize(
     ("q", "k", "negatives", "temperature", "message"),
     [
-        ((3, 2), (4, 2), None, 1.0, r"q and k must both be \(B, D\), got \(3, 2\) \(4, 2\)"),
-        ((3,), (3,), None, 1.0, r"must both be \(B, D\)"),
+        ((3, 2), (4, 2), None, 1.0, r"or \(M B, D\) and \(B, D\): got \(3, 2\) and \(4, 2\)"),
+        ((3,), (3,), None, 1.0, "q and k must be"),
         ((3, 2), (3, 2), (5, 4), 1.0, r"negatives must be \(K, 2\) to match q, got \(5, 4\)"),
         ((3, 2), (3, 2), (2,), 1.0, r"negatives must be \(K, 2\)"),
         ((3, 2), (3, 2), None, 0.0, "temperature = 0.0: must be more than 0"),
@@ -202,3 +210,17 @@ def test_what_does_not_fit_is_refused(loss, q, k, negatives, temperature, messag
             None if negatives is None else torch.ones(negatives),
             temperature,
         )
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_several_views_of_each_document_average_their_losses(symmetric: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    first, second, k = torch.randn(3, 5, 4, generator=generator)
+    both = info_nce(torch.cat([first, second]), k, symmetric=symmetric)
+    apart = [info_nce(q, k, symmetric=symmetric) for q in (first, second)]
+    torch.testing.assert_close(both, sum(apart) / 2)
+    torch.testing.assert_close(
+        equation_1(torch.cat([first, second]), k),
+        (equation_1(first, k) + equation_1(second, k)) / 2,
+    )
+    assert accuracy(torch.cat([k, k]), k * 100) == accuracy(k, k * 100)

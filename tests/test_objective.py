@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from contriever_lite.batch import to_tensors
+from contriever_lite.batch import concatenate, to_tensors
 from contriever_lite.corpus import ragged
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.loss import accuracy, info_nce
@@ -31,6 +31,22 @@ def test_the_loss_is_that_of_two_forwards() -> None:
     expected.backward()
     for ours, theirs in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(ours.grad.to_dense(), theirs.grad.to_dense())
+
+
+def test_the_accuracy_is_measured_where_it_is_wanted() -> None:
+    objective = InBatch(encoder(), info_nce)
+    loss, measures = objective(QUERY, KEY, measure=False)
+    assert measures == {}
+    assert loss.requires_grad
+    assert torch.equal(loss, objective(QUERY, KEY)[0])
+
+
+def test_a_document_may_have_several_query_views() -> None:
+    twice = concatenate(QUERY, KEY)
+    loss, measures = InBatch(encoder(), info_nce)(twice, KEY)
+    q, k = encoder()(twice), encoder()(KEY)
+    torch.testing.assert_close(loss, info_nce(q, k))
+    assert measures["accuracy"].item() == accuracy(q, k).item()
 
 
 def test_both_views_go_through_the_encoder_at_once() -> None:

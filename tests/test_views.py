@@ -206,6 +206,20 @@ def test_titles_are_paired_with_bodies_as_often_as_asked() -> None:
     assert abs(share - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 99)
 
 
+def test_a_document_may_have_several_query_views() -> None:
+    """View after view: row i belongs to document i mod B, and each view is drawn by itself."""
+    corpus = synthetic.corpus()
+    query, key = pair(PLAIN.replace(query_views=3, query_tokens=(4, 4)))
+    documents = corpus.documents(np.arange(len(corpus))).rows()
+    rows = [row.tolist() for row in query.rows()]
+    assert len(rows) == 3 * len(documents) == 3 * len(key.lengths)
+    for i, row in enumerate(rows):
+        document = documents[i % len(documents)].tolist()
+        assert row in [document[j : j + 4] for j in range(len(document) - 3)]
+    views = [rows[i * len(documents) : (i + 1) * len(documents)] for i in range(3)]
+    assert views[0] != views[1] != views[2] != views[0]
+
+
 def test_views_are_a_function_of_their_stream() -> None:
     config = TrainConfig(window=20)
     one, same, other = pair(config), pair(config), pair(config, seed=1)
