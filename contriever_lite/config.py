@@ -40,6 +40,7 @@ class TrainConfig:
     query_tokens: tuple[int, int] | None = _setting(
         None, "query view in tokens, instead of query_crop; paper: not used", low=1
     )
+    query_views: int = _setting(1, "query views of each document, a step; paper 1", low=1)
     key_crop: tuple[float, float] = _setting(
         (0.05, 0.5), "key view: fraction of the window; paper .05 to .5 (A.1)", low=0, high=1
     )

@@ -27,12 +27,14 @@ class InBatch(nn.Module):
         self.encoder = encoder
         self.loss_function = loss_function
 
-    def forward(self, query: TokenBatch, key: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """(loss, {"accuracy": share of queries whose own key scores highest})."""
+    def forward(
+        self, query: TokenBatch, key: TokenBatch, measure: bool = True
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """(loss, {"accuracy": share of queries whose own key scores highest}, if measure)."""
         q, k = self.encoder(concatenate(query, key)).split([len(query), len(key)])
+        loss = self.loss_function(q, k)
         with torch.no_grad():
-            measures = {"accuracy": accuracy(q, k)}
-        return self.loss_function(q, k), measures
+            return loss, {"accuracy": accuracy(q, k)} if measure else {}
 
     loss = forward
 

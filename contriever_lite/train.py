@@ -20,10 +20,12 @@ from contriever_lite.corpus import Corpus
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import ConfigError, TrainingError
 from contriever_lite.loss import equation_1, info_nce
+from contriever_lite.memory import keep_freed_memory
 from contriever_lite.objective import InBatch
 from contriever_lite.rng import torch_stream
 from contriever_lite.table_adam import TableAdam
 
+MEASURE_EVERY = 10  # steps between two measurements of accuracy
 Evaluate = Callable[[BagEncoder, int], dict[str, float]]
 
 
@@ -36,11 +38,13 @@ def train(
 ) -> BagEncoder:
     """Train an encoder on a corpus's own documents; no query and no label is seen.
 
-    log: a file that gets one JSON line a step (step, loss, accuracy, learning_rate, seconds).
+    log: a file that gets one JSON line a step (step, loss, learning_rate, seconds, and
+    accuracy every tenth).
     evaluate(encoder, step) is called before the first step, every `evaluate_every` steps and after
     the last, and its numbers join the log. Raises ConfigError if the corpus is too small for a
     batch and TrainingError at a loss that is not finite, naming the step.
     """
+    keep_freed_memory()
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     config, usable = fit(config, corpus)
     encoder = new_encoder(config, corpus)
@@ -53,7 +57,8 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step)
             query, key = pair_of_step(corpus, usable, config, step, accelerator.process_index)
-            loss, measures = objective(query.to(accelerator.device), key.to(accelerator.device))
+            views = query.to(accelerator.device), key.to(accelerator.device)
+            loss, measures = objective(*views, measure=step % MEASURE_EVERY == 0)
             _check_finite(loss, step + 1)
             optimizer.zero_grad()
             accelerator.backward(loss)

@@ -79,17 +79,24 @@ def two_views(
     """The positive pair of each document: a query view and a key view, drawn independently.
 
     config.query_tokens = None crops the query by config.query_crop as the paper does; a pair of
-    numbers draws short queries instead. With probability config.title_pairs the whole batch pairs
-    titles with bodies.
+    numbers draws short queries instead. With config.query_views = M, the query side has M views of
+    every document, (M B) rows, view after view: a short query costs little, so a key, which is
+    long, may as well serve several. With probability config.title_pairs the whole batch pairs
+    titles with bodies instead.
     """
     documents = corpus.documents(indices)
     if config.title_pairs and rng.random() < config.title_pairs:
         query, key = title_and_body(documents, corpus.titles[indices])
     else:
         documents = window(documents, rng, config.window)
-        if config.query_tokens:
-            query = short_crop(documents, rng, *config.query_tokens)
-        else:
-            query = random_crop(documents, rng, *config.query_crop)
         key = random_crop(documents, rng, *config.key_crop)
+        several = slices(
+            documents.tokens,
+            np.tile(documents.starts(), config.query_views),
+            np.tile(documents.lengths, config.query_views),
+        )
+        if config.query_tokens:
+            query = short_crop(several, rng, *config.query_tokens)
+        else:
+            query = random_crop(several, rng, *config.query_crop)
     return delete(query, rng, config.query_delete), delete(key, rng, config.key_delete)

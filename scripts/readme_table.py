@@ -2,6 +2,8 @@
 
     python scripts/readme_table.py           write it
     python scripts/readme_table.py --check   fail if README.md does not hold it
+
+The first comment says which records.
 """
 
 import re

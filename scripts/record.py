@@ -3,7 +3,7 @@
     python scripts/record.py words        BM25 on each collection
     python scripts/record.py supervised   all-MiniLM-L6-v2 on each
     python scripts/record.py untrained    the bag before its first step, three seeds
-    python scripts/record.py raw          the bag trained on each collection's documents, three seeds
+    python scripts/record.py raw          the bag trained on a collection's own documents, so too
     python scripts/record.py titles       the same with title-to-body pairs
     ... --data scifact                    one collection only
 
@@ -45,7 +45,9 @@ def supervised(data: str) -> None:
     if not file.exists():
         name = "all-MiniLM-L6-v2"
         evaluation = evaluate_model(name, load_collection(data), load_encoder_by_name(name))
-        keep(file, evaluation, name, "supervised", f"supervised --data {data}", chosen="as published")
+        keep(
+            file, evaluation, name, "supervised", f"supervised --data {data}", chosen="as published"
+        )
 
 
 def untrained(data: str) -> None:

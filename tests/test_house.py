@@ -17,7 +17,7 @@ PACKAGE = ROOT / "contriever_lite"
 
 # A module imports only modules that stand before it.
 ORDER = """
-    errors files config rng tokens corpus views batch encoder loss objective table_adam train
+    errors files config rng tokens corpus views batch encoder loss objective table_adam memory train
     checkpoint retriever
     records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
     registry collection trec search fusion
