@@ -48,10 +48,12 @@ class BagEncoder(nn.Module):
 
     @torch.no_grad()
     def start_weights_at_idf(self, document_frequency: Tensor, documents: int) -> None:
-        """Set exp(a_t) = log(1 + (N - df + 1/2) / (df + 1/2)), BM25's idf (Robertson and Zaragoza
-        2009, as Lucene has it): rare pieces count more, before anything is learnt.
+        """Start at BM25's idf, so that rare pieces count more before anything is learnt.
 
-        document_frequency: (V,) documents that hold each piece; documents: N.
+            exp(a_t) = log(1 + (N - df + 1/2) / (df + 1/2))
+
+        document_frequency: (V,) documents that hold each piece, df; documents: N. Source: Robertson
+        and Zaragoza 2009, in Lucene's form.
         """
         df = document_frequency.to(self.log_weights.device, torch.float32)
         idf = torch.log1p((documents - df + 0.5) / (df + 0.5))

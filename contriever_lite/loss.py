@@ -64,17 +64,21 @@ def accuracy(q: Tensor, k: Tensor, negatives: Tensor | None = None) -> Tensor:
 
 
 def alignment(q: Tensor, k: Tensor) -> Tensor:
-    """How near the two views of a document lie: mean_i |q_i - k_i|^2, for vectors of length 1.
+    """How near the two views of a document lie, for vectors of length 1; 0 is perfect.
 
-    Wang and Isola 2020, with alpha = 2; 0 is perfect.
+        A = mean_i |q_i - k_i|^2
+
+    Wang and Isola 2020, with their exponent alpha = 2.
     """
     return (q - k).square().sum(dim=1).mean()
 
 
 def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
-    """How evenly vectors of length 1 cover the sphere: log mean_{i<j} exp(-t |x_i - x_j|^2).
+    """How evenly vectors of length 1 cover the sphere; lower is more even, 0 means one point.
 
-    Wang and Isola 2020, with t = 2; lower is more even, 0 means that all are the same point.
+        U = log mean_{i<j} exp(-t |x_i - x_j|^2)
+
+    Wang and Isola 2020, with t = 2.
     """
     return torch.pdist(x).square().mul(-t).exp().mean().log()
 
