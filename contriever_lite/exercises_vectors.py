@@ -78,7 +78,7 @@ def check_shift(
     if after >= 0:
         return (
             f"Not yet: by cosine the first still wins after the shift, by {after:.3g} (before: "
-            f"{before:.3g}). Shift along the first document, at an angle to the query."
+            f"{before:.3g}). Shift so that the second comes to lie along the query."
         )
     return (
         f"Right: both inner products move by {q @ c:.3g}, so their order stays; the first leads by "

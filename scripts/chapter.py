@@ -66,6 +66,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         notebook,
         timeout=300,
         kernel_name="python3",
+        coalesce_streams=True,
         resources={"metadata": {"path": str(BOOK)}},
         on_cell_start=announce,
     )

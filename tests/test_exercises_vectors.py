@@ -45,7 +45,7 @@ def test_cosine_slips(function: object, hint: str) -> None:
 
 def test_shift_right() -> None:
     assert check_shift([1, 0], [2, 2], [1, 1.5], [2, 2]).startswith("Not yet")
-    assert check_shift([1, 0], [1, 0], [0.9, 0.4], [0, -1]).startswith("Right")
+    assert check_shift([1, 0], [1, 0], [0.9, 0.4], [0.5, -0.4]).startswith("Right")
 
 
 @pytest.mark.parametrize(
