@@ -2,19 +2,25 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contriever_lite.errors import ConfigError
 
+if TYPE_CHECKING:
+    from contriever_lite.evaluate import Evaluation
+
 
 def demo(arguments: Namespace) -> None:
+    """Train, compare with BM25, show examples."""
     from contriever_lite.demo import demo
 
     demo(arguments.out, arguments.json)
 
 
 def data(arguments: Namespace) -> None:
+    """list, get, info or check."""
     from contriever_lite import registry
     from contriever_lite.check import check
 
@@ -33,6 +39,7 @@ def data(arguments: Namespace) -> None:
 
 
 def prepare(arguments: Namespace) -> None:
+    """Tokenise sources into one corpus folder."""
     from contriever_lite.corpus import build_corpus
     from contriever_lite.files import refuse_to_overwrite
     from contriever_lite.runs import read_documents
@@ -52,6 +59,7 @@ def prepare(arguments: Namespace) -> None:
 
 
 def train(arguments: Namespace) -> None:
+    """Train on a source's documents and leave a run's folder."""
     from contriever_lite.config import describe, preset, with_settings
     from contriever_lite.runs import train_run
 
@@ -67,6 +75,7 @@ def train(arguments: Namespace) -> None:
 
 
 def encode(arguments: Namespace) -> None:
+    """Write the vectors of a collection's documents."""
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import load_encoder_by_name
     from contriever_lite.files import new_file
@@ -80,6 +89,7 @@ def encode(arguments: Namespace) -> None:
 
 
 def search(arguments: Namespace) -> None:
+    """Print the best documents for one query."""
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import retrieve
     from contriever_lite.metrics import ranking
@@ -95,6 +105,7 @@ def search(arguments: Namespace) -> None:
 
 
 def evaluate(arguments: Namespace) -> None:
+    """Score a model on one split of a collection."""
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import evaluate_model
 
@@ -104,6 +115,7 @@ def evaluate(arguments: Namespace) -> None:
 
 
 def fuse(arguments: Namespace) -> None:
+    """Fuse runs read from TREC files and score the result."""
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import evaluate
     from contriever_lite.fusion import reciprocal_rank_fusion
@@ -116,6 +128,7 @@ def fuse(arguments: Namespace) -> None:
 
 
 def report(arguments: Namespace) -> None:
+    """Print the tables of recorded runs."""
     from contriever_lite.registry import repository
     from contriever_lite.report import report
 
@@ -127,6 +140,7 @@ def report(arguments: Namespace) -> None:
 
 
 def export(arguments: Namespace) -> None:
+    """Write a folder that SentenceTransformer loads."""
     from contriever_lite.retriever import Retriever
 
     print(Retriever.load(arguments.model).export(arguments.out))
@@ -140,7 +154,7 @@ def _check_outputs(*paths: str | None) -> None:
             refuse_to_overwrite(Path(path))
 
 
-def _finish(evaluation, json_file: str | None, run_file: str | None) -> None:
+def _finish(evaluation: "Evaluation", json_file: str | None, run_file: str | None) -> None:
     from contriever_lite.files import write_json
     from contriever_lite.report import score_table
     from contriever_lite.trec import write_run

@@ -12,6 +12,7 @@ from contriever_lite.files import write_json
 from contriever_lite.fusion import reciprocal_rank_fusion
 from contriever_lite.metrics import ranking
 from contriever_lite.report import score_table
+from contriever_lite.retriever import Retriever
 from contriever_lite.runs import train_run
 
 COLLECTION = "wikipedia-vital"
@@ -31,28 +32,31 @@ def demo(out: str | Path | None = None, json_file: str | Path | None = None) -> 
         f"{COLLECTION}: the leads of {len(collection.corpus):,} Wikipedia articles; the "
         f"{len(collection.queries):,} test queries are articles' short descriptions."
     )
-    bm25 = evaluate_model("bm25", collection)
     print("Training on the documents alone: no query, no label, nothing pre-trained ...")
-    retriever = train_run(preset("demo"), COLLECTION, out)
-    dense = evaluate_model("dense", collection, retriever)
-    fused = evaluate("fused", reciprocal_rank_fusion([bm25.run, dense.run]), collection)
-    systems = {"bm25": bm25, "dense": dense, "fused": fused}
+    systems = compare(collection, train_run(preset("demo"), COLLECTION, out))
     print(f"\n{score_table({name: system.scores for name, system in systems.items()})}\n")
+    print("Where one reciprocal rank is furthest above the other's (right answers starred):\n")
     for title, query in examples(systems):
         print(show(title, query, systems, collection))
     seconds = time.perf_counter() - start
     print(f"The model is in {out / 'model'}. All of this took {seconds:.0f} seconds.")
     print(f'Ask it: contriever-lite search --model {out} --data {COLLECTION} "your question"')
-    result = {
-        "seconds": round(seconds, 1),
-        "systems": {
-            name: {measure: asdict(interval) for measure, interval in system.scores.items()}
-            for name, system in systems.items()
-        },
+    scores = {
+        name: {measure: asdict(interval) for measure, interval in system.scores.items()}
+        for name, system in systems.items()
     }
+    result = {"seconds": round(seconds, 1), "systems": scores}
     if json_file:
         write_json(result, json_file, overwrite=True)
     return result
+
+
+def compare(collection: Collection, retriever: Retriever) -> dict[str, Evaluation]:
+    """BM25, the retriever, and both fused by reciprocal rank."""
+    bm25 = evaluate_model("bm25", collection)
+    dense = evaluate_model("dense", collection, retriever)
+    fused = evaluate("fused", reciprocal_rank_fusion([bm25.run, dense.run]), collection)
+    return {"bm25": bm25, "dense": dense, "fused": fused}
 
 
 def free_name(folder: Path) -> Path:

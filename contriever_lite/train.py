@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from contriever_lite.batch import pair_of_step
@@ -59,12 +60,9 @@ def train(
             query, key = pair_of_step(corpus, usable, config, step, accelerator.process_index)
             views = query.to(accelerator.device), key.to(accelerator.device)
             loss, measures = objective(*views, measure=step % MEASURE_EVERY == 0)
-            _check_finite(loss, step + 1)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            optimizer.step()
+            _update(accelerator, optimizer, loss, step + 1)
             accelerator.unwrap_model(objective).after_step()
-            numbers = {"loss": loss.item(), **{k: v.item() for k, v in measures.items()}}
+            numbers = {name: x.item() for name, x in {"loss": loss, **measures}.items()}
             journal.write(step + 1, learning_rate=learning_rate(config, step), **numbers)
             bar.set_postfix(numbers, refresh=False)
             bar.update()
@@ -153,9 +151,12 @@ class Journal:
             self.file.flush()
 
 
-def _check_finite(loss: Tensor, step: int) -> None:
+def _update(accelerator: Accelerator, optimizer: Optimizer, loss: Tensor, step: int) -> None:
     if not torch.isfinite(loss):
         raise TrainingError(
             f"the loss is {loss.item()} at step {step}; lower learning_rate or raise temperature, "
             "and start again"
         )
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    optimizer.step()
