@@ -110,3 +110,15 @@ def test_a_pair_belongs_to_the_documents_of_its_step(step: int) -> None:
     for other in (config.replace(seed=5), None):
         different = pair_of_step(corpus, usable, other or config, step + (other is None))
         assert different[0].tokens.tolist() != query.tokens.tolist()
+
+
+def test_every_step_and_process_draws_its_own_views() -> None:
+    """All documents are as long as each other, so lengths of views show the draws alone."""
+    corpus, config = synthetic.corpus(), synthetic.SMALL
+    assert len(set(corpus.lengths.tolist())) == 1
+    places = [(0, 0), (1, 0), (2, 0), (0, 1)]
+    lengths = {
+        tuple(pair_of_step(corpus, np.arange(len(corpus)), config, *place)[1].lengths.tolist())
+        for place in places
+    }
+    assert len(lengths) == len(places)

@@ -19,6 +19,7 @@ from contriever_lite.errors import ConfigError, TrainingError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.loss import equation_1, info_nce
 from contriever_lite.retriever import Retriever
+from contriever_lite.table_adam import TableAdam
 from contriever_lite.train import (
     MEASURE_EVERY,
     fit,
@@ -72,6 +73,22 @@ def test_training_lowers_the_loss_and_finds_what_no_word_links(tmp_path: Path) -
 )
 def test_every_variant_learns(settings: dict) -> None:
     assert found(train(SMALL.replace(steps=20, **settings), synthetic.corpus())) > untrained() + 0.2
+
+
+def test_a_run_equals_the_loop_written_out() -> None:
+    """Views of the step, loss, gradient, learning rate of the step, update: nothing else."""
+    config, corpus = SHORT, synthetic.corpus()
+    encoder = new_encoder(config, corpus)
+    optimizer = TableAdam(encoder.parameters(), betas=config.betas)
+    for step in range(config.steps):
+        query, key = pair_of_step(corpus, np.arange(len(corpus)), config, step)
+        optimizer.zero_grad()
+        info_nce(encoder(query), encoder(key), temperature=config.temperature).backward()
+        optimizer.param_groups[0]["lr"] = learning_rate(config, step)
+        optimizer.step()
+    found = train(config, corpus)
+    for name, expected in encoder.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], expected)
 
 
 def test_equation_1_stays_in_its_range(tmp_path: Path) -> None:
