@@ -46,6 +46,7 @@ class TrainConfig:
     )
     query_delete: float = _setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
     key_delete: float = _setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
+    once: bool = _setting(False, "the bag counts each word of a text once; paper: no bag")
     title_pairs: float = _setting(
         0.0, "fraction of batches pairing titles with bodies; paper 0", low=0, high=1
     )
@@ -161,7 +162,21 @@ def describe(config: TrainConfig) -> str:
     )
 
 
+_LAPTOP = TrainConfig(
+    vocab_size=16_000,
+    window=512,
+    query_tokens=(5, 24),
+    query_views=6,
+    key_crop=(0.5, 1.0),
+    query_delete=0.3,
+    key_delete=0.2,
+    temperature=0.07,
+    symmetric=True,
+    batch_size=512,
+    steps=500,
+    learning_rate=1e-2,
+)
 PRESETS = {
-    "demo": TrainConfig(),
-    "laptop": TrainConfig(),
+    "demo": _LAPTOP.replace(once=True),  # short documents: repetition misleads
+    "laptop": _LAPTOP,
 }

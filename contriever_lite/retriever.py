@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from contriever_lite.batch import to_tensors
 from contriever_lite.checkpoint import load_encoder, save_encoder
+from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import ragged
 from contriever_lite.errors import CheckpointError
+from contriever_lite.tokens import counting_once
 
 
 @dataclass
@@ -68,3 +70,9 @@ class Retriever:
         with new_folder(folder) as work:
             SentenceTransformer(modules=[static, modules.Normalize()]).save(str(work))
         return Path(folder)
+
+
+def retriever_for(encoder: nn.Module, tokenizer: Tokenizer, config: TrainConfig) -> Retriever:
+    """The retriever that fits a training run: with config.once, texts are read as the views were,
+    each word once."""
+    return Retriever(encoder, counting_once(tokenizer) if config.once else tokenizer)

@@ -25,7 +25,7 @@ from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.errors import DataError
 from contriever_lite.files import refuse_to_overwrite, write_json
 from contriever_lite.records import Faults, json_objects
-from contriever_lite.retriever import Retriever
+from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
 
@@ -78,7 +78,7 @@ def train_run(config: TrainConfig, source: str | Path, out: str | Path) -> Retri
     start = time.perf_counter()
     encoder = train(config, corpus, out / "metrics.jsonl")
     seconds["training"] = round(time.perf_counter() - start, 1)
-    retriever = Retriever(encoder, corpus.tokenizer)
+    retriever = retriever_for(encoder, corpus.tokenizer, config)
     retriever.save(out / "model")
     write_json({"source": str(source), **circumstances(config), "seconds": seconds},
                out / "run.json")  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 
 from contriever_lite.errors import DataError
@@ -69,6 +69,20 @@ def _assemble(model: models.WordPiece) -> Tokenizer:
     if tokenizer.get_vocab_size():
         tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
+
+
+def counting_once(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that reads each word of a text once: of a word that comes again within the next 2,000
+    characters, only the last occurrence is cut into pieces. For a bag, where repetition misleads:
+    a sum is otherwise ruled by the words that a text repeats most.
+
+        "the cat and the other cat" -> and the other cat
+    """
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    again = Regex(r"(?m)\b(\w+)\b(?=.{1,2000}?\b\1\b)")
+    steps = [copy.normalizer] if copy.normalizer else []
+    copy.normalizer = normalizers.Sequence([*steps, normalizers.Replace(again, "")])
+    return copy
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:

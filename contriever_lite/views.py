@@ -57,6 +57,17 @@ def delete(views: Ragged, rng: np.random.Generator, probability: float = 0.1) ->
     return Ragged(views.tokens[keep], lengths)
 
 
+def once(views: Ragged) -> Ragged:
+    """Each token of a row once, where it first occurs: what a bag reads when repetition does not
+    count. `tokens.counting_once` does the same to whole texts, when queries and documents are
+    encoded."""
+    row = views.row_of_token()
+    pair = row * (views.tokens.max(initial=0) + 1) + views.tokens
+    first = np.sort(np.unique(pair, return_index=True)[1])
+    lengths = np.bincount(row[first], minlength=len(views.lengths))
+    return Ragged(views.tokens[first], lengths)
+
+
 def title_and_body(documents: Ragged, titles: np.ndarray) -> tuple[Ragged, Ragged]:
     """The title as query and the rest as document: structure, not raw text alone.
 
@@ -82,7 +93,7 @@ def two_views(
     numbers draws short queries instead. With config.query_views = M, the query side has M views of
     every document, (M B) rows, view after view: a short query costs little, so a key, which is
     long, may as well serve several. With probability config.title_pairs the whole batch pairs
-    titles with bodies instead.
+    titles with bodies instead. With config.once, each view keeps every token once.
     """
     documents = corpus.documents(indices)
     if config.title_pairs and rng.random() < config.title_pairs:
@@ -99,4 +110,5 @@ def two_views(
             query = short_crop(several, rng, *config.query_tokens)
         else:
             query = random_crop(several, rng, *config.query_crop)
-    return delete(query, rng, config.query_delete), delete(key, rng, config.key_delete)
+    query, key = delete(query, rng, config.query_delete), delete(key, rng, config.key_delete)
+    return (once(query), once(key)) if config.once else (query, key)

@@ -20,7 +20,7 @@ from contriever_lite.collection import load_collection
 from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model, load_encoder_by_name
 from contriever_lite.files import write_json
 from contriever_lite.fusion import reciprocal_rank_fusion
-from contriever_lite.retriever import Retriever
+from contriever_lite.retriever import retriever_for
 from contriever_lite.runs import circumstances, read_corpus
 from contriever_lite.train import fit, new_encoder, train
 
@@ -77,8 +77,9 @@ def bag(data: str, label: str, kind: str, part: str, changes: dict) -> None:
         start = time.perf_counter()
         encoder = train(settings, corpus) if settings.steps else new_encoder(settings, corpus)
         seconds = time.perf_counter() - start
+        retriever = retriever_for(encoder, corpus.tokenizer, settings)
         collection = load_collection(data)
-        found = evaluate_model(label, collection, Retriever(encoder, corpus.tokenizer))
+        found = evaluate_model(label, collection, retriever)
         extra = {"training_seconds": round(seconds, 1), "seed": seed, "settings": settings}
         keep(file, found, label, kind, f"{part} --data {data}", **extra)
         if settings.steps:
