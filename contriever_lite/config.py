@@ -173,7 +173,7 @@ _LAPTOP = TrainConfig(
     temperature=0.07,
     symmetric=True,
     batch_size=512,
-    steps=500,
+    steps=420,
     learning_rate=1e-2,
 )
 PRESETS = {

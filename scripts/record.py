@@ -71,7 +71,8 @@ def bag(data: str, label: str, kind: str, part: str, changes: dict) -> None:
         file = RUNS / f"{data}-{part}-{seed}.json"
         if file.exists():
             continue
-        settings = config.preset("laptop").replace(seed=seed, **changes)
+        preset = "demo" if data == "wikipedia-vital" else "laptop"
+        settings = config.preset(preset).replace(seed=seed, **changes)
         corpus = read_corpus(data, settings.vocab_size)
         settings, _ = fit(settings, corpus)
         start = time.perf_counter()
