@@ -10,7 +10,7 @@ import synthetic
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, DataError
 from contriever_lite.evaluate import SentenceEncoder, load_encoder_by_name
-from contriever_lite.retriever import Retriever
+from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.rng import torch_stream
 from contriever_lite.train import new_encoder
 
@@ -58,11 +58,25 @@ def test_saved_and_loaded_vectors_are_identical(tmp_path: Path) -> None:
         Retriever.load(tmp_path / "empty")
 
 
-def test_an_export_encodes_to_the_same_vectors_in_sentence_transformers(tmp_path: Path) -> None:
+def test_a_run_that_counts_words_once_reads_texts_so() -> None:
+    encoder, tokenizer = retriever().encoder, retriever().tokenizer
+    plain = retriever_for(encoder, tokenizer, synthetic.SMALL)
+    once = retriever_for(encoder, tokenizer, synthetic.SMALL.replace(once=True))
+    twice, single = "nusa bome nusa", "bome nusa"
+    np.testing.assert_array_equal(once.encode([twice]), plain.encode([single]))
+    assert not np.allclose(plain.encode([twice]), plain.encode([single]))
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_an_export_encodes_to_the_same_vectors_in_sentence_transformers(
+    once: bool, tmp_path: Path
+) -> None:
     from sentence_transformers import SentenceTransformer
 
-    folder = retriever().export(tmp_path / "exported")
-    expected = retriever().encode(TEXTS)
+    config = synthetic.SMALL.replace(once=once)
+    own = retriever_for(retriever().encoder, retriever().tokenizer, config)
+    folder = own.export(tmp_path / "exported")
+    expected = own.encode(TEXTS)
     theirs = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     np.testing.assert_allclose(theirs, expected, atol=1e-6)
     ours = load_encoder_by_name(str(folder))
@@ -70,7 +84,7 @@ def test_an_export_encodes_to_the_same_vectors_in_sentence_transformers(tmp_path
     assert ours.cosine
     np.testing.assert_allclose(ours.encode(TEXTS), expected, atol=1e-6)
     with pytest.raises(DataError, match="exists already"):
-        retriever().export(folder)
+        own.export(folder)
 
 
 def test_a_bag_that_does_not_normalise_cannot_be_exported(tmp_path: Path) -> None:

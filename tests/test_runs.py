@@ -81,6 +81,14 @@ def test_the_same_settings_make_the_same_model(source: Path, tmp_path: Path) -> 
     assert models[0] == models[1]
 
 
+def test_a_run_that_counts_words_once_is_loaded_so(source: Path, tmp_path: Path) -> None:
+    retriever = train_run(QUICK.replace(once=True), source, tmp_path / "run")
+    texts = synthetic.world().texts()[:5]
+    loaded = Retriever.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.encode(texts), retriever.encode(texts))
+    np.testing.assert_array_equal(loaded.encode(["bome bome"]), loaded.encode(["bome"]))
+
+
 def test_an_existing_folder_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     monkeypatch.setattr(runs, "read_corpus", lambda *_: pytest.fail("nothing is read before"))

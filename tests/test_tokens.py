@@ -11,6 +11,7 @@ from contriever_lite.errors import DataError
 from contriever_lite.tokens import (
     SPECIAL_TOKENS,
     SpecialIds,
+    counting_once,
     load_tokenizer,
     special_ids,
     train_tokenizer,
@@ -119,3 +120,29 @@ def test_padding_and_truncation_of_a_file_are_switched_off(tmp_path: Path) -> No
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     found = load_tokenizer(tmp_path).encode_batch(TEXTS)
     assert [e.ids for e in found] == [e.ids for e in plain]
+
+
+def test_counting_once_reads_the_last_of_each_word() -> None:
+    tokenizer = train_tokenizer(TEXTS * 5, 400)
+    before = tokenizer.to_str()
+    once = counting_once(tokenizer)
+    for text, kept in {
+        "the ferry and the other ferry": "and the other ferry",
+        "Ferry ferry FERRY": "ferry",
+        "café cafe": "cafe",
+        "ferry ferries ferry": "ferries ferry",
+        "the\nferry,the": "ferry, the",
+        "night": "night",
+        "": "",
+    }.items():
+        assert once.encode(text).tokens == tokenizer.encode(kept).tokens, text
+    assert tokenizer.to_str() == before, "a copy"
+    assert counting_once(once).encode("the ferry the").tokens == once.encode("the ferry the").tokens
+
+
+def test_counting_once_looks_two_thousand_characters_ahead(tmp_path: Path) -> None:
+    once = counting_once(train_tokenizer(TEXTS * 5, 400))
+    once.save(str(tmp_path / "tokenizer.json"))
+    for tokenizer in (once, load_tokenizer(tmp_path)):
+        assert tokenizer.encode("night" + " " * 1999 + "night").tokens == ["night"]
+        assert tokenizer.encode("night" + " " * 2500 + "night").tokens == ["night"] * 2

@@ -13,6 +13,7 @@ from contriever_lite.corpus import Ragged, ragged
 from contriever_lite.rng import stream
 from contriever_lite.views import (
     delete,
+    once,
     random_crop,
     short_crop,
     title_and_body,
@@ -83,6 +84,12 @@ def test_a_row_that_would_lose_everything_keeps_everything() -> None:
     assert views.lengths.tolist() == rows.lengths.tolist()
     untouched = delete(rows, stream(0, "test"), 0.0)
     assert untouched.tokens.tolist() == rows.tokens.tolist()
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=9), max_size=6))
+def test_once_keeps_the_first_of_each_token_of_a_row(rows: list[list[int]]) -> None:
+    found = once(ragged(rows))
+    assert [row.tolist() for row in found.rows()] == [list(dict.fromkeys(row)) for row in rows]
 
 
 def within_five_sigma(counts: np.ndarray, probabilities: np.ndarray) -> None:
@@ -218,6 +225,14 @@ def test_a_document_may_have_several_query_views() -> None:
         assert row in [document[j : j + 4] for j in range(len(document) - 3)]
     views = [rows[i * len(documents) : (i + 1) * len(documents)] for i in range(3)]
     assert views[0] != views[1] != views[2] != views[0]
+
+
+def test_views_may_hold_each_token_once() -> None:
+    whole = PLAIN.replace(query_crop=(1, 1), key_crop=(1, 1))
+    for plain, short in zip(pair(whole), pair(whole.replace(once=True)), strict=True):
+        for before, after in zip(plain.rows(), short.rows(), strict=True):
+            assert after.tolist() == list(dict.fromkeys(before.tolist()))
+        assert len(short.tokens) < len(plain.tokens)
 
 
 def test_views_are_a_function_of_their_stream() -> None:
