@@ -56,7 +56,8 @@ def main() -> None:
     found = {}
     for child in ("free", "keep"):
         command = [sys.executable, __file__, "--steps", str(arguments.steps), "--child", child]
-        found[child] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        found[child] = json.loads(done.stdout)
         print(f"{child}: {found[child]['seconds'] * 1e3:.0f} ms a step, "
               f"{found[child]['faults']:,.0f} page faults")  # fmt: skip
     ratio = found["free"]["seconds"] / found["keep"]["seconds"]
