@@ -17,7 +17,7 @@ def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, An
 _MODEL = _option("--model", required=True, metavar="RUN|bm25|HF-NAME", help="what retrieves")
 _DATA = _option("--data", required=True, metavar="NAME|DIR", help="a collection or BEIR folder")
 _SPLIT = _option("--split", metavar="NAME", help="which judgements (default: test)")
-_JSON = _option("--json", metavar="FILE", help="also write the scores as JSON")
+_JSON = _option("--json", metavar="FILE", help="write the scores as JSON too; replaces FILE")
 _NEW = "written whole; must not exist yet"
 
 COMMANDS = {
@@ -46,7 +46,9 @@ COMMANDS = {
         _option("--dry-run", action="store_true", help="show the settings and stop"),
     ]),
     "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [
-        _MODEL, _DATA, _option("--out", required=True, metavar="VECTORS", help=_NEW),
+        _MODEL,
+        _option("--data", required=True, metavar="NAME|DIR|FILE", help="the documents"),
+        _option("--out", required=True, metavar="VECTORS", help=_NEW),
     ]),
     "search": (commands.search, "answer one query", [
         _MODEL, _DATA, _option("query"),

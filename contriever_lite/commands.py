@@ -75,16 +75,22 @@ def train(arguments: Namespace) -> None:
 
 
 def encode(arguments: Namespace) -> None:
-    """Write the vectors of a collection's documents."""
+    """Write the vectors of a collection's documents, or of a JSON-lines file's, numbered from 1."""
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import load_encoder_by_name
     from contriever_lite.files import new_file
+    from contriever_lite.runs import SUFFIXES, read_documents
 
     path = Path(arguments.out.removesuffix(".npz") + ".npz")
-    collection = load_collection(arguments.data)
+    if arguments.data.endswith(SUFFIXES):
+        texts = [f"{title} {text}".strip() for title, text in read_documents(arguments.data)]
+        ids = [str(number) for number in range(1, len(texts) + 1)]
+    else:
+        collection = load_collection(arguments.data)
+        ids, texts = collection.document_ids(), collection.texts()
     with new_file(path) as work:
-        vectors = load_encoder_by_name(arguments.model).encode(collection.texts())
-        np.savez(work, ids=np.array(collection.document_ids()), vectors=vectors)
+        vectors = load_encoder_by_name(arguments.model).encode(texts)
+        np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
 
 

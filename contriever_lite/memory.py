@@ -4,7 +4,7 @@ import ctypes
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt(3), from malloc.h
-_BLOCK, _KEPT = 1 << 30, (1 << 31) - 1
+_BLOCKS, _KEPT = (1 << 30, 32 << 20), (1 << 31) - 1  # before 2.35, glibc allows 32 MiB
 
 
 def keep_freed_memory() -> bool:
@@ -18,4 +18,6 @@ def keep_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return bool(mallopt and mallopt(_MMAP_THRESHOLD, _BLOCK) and mallopt(_TRIM_THRESHOLD, _KEPT))
+    if mallopt is None or not mallopt(_TRIM_THRESHOLD, _KEPT):
+        return False
+    return any(mallopt(_MMAP_THRESHOLD, block) for block in _BLOCKS)

@@ -57,7 +57,11 @@ class Retriever:
         to the same vectors: the bag as its StaticEmbedding (a mean, which normalisation makes
         equal to a sum). Raises CheckpointError for a bag that does not normalise."""
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.sentence_transformer import modules
+
+        try:
+            from sentence_transformers.sentence_transformer import modules
+        except ImportError:  # before sentence-transformers 6
+            from sentence_transformers import models as modules
 
         from contriever_lite.files import new_folder
 

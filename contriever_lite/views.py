@@ -59,8 +59,7 @@ def delete(views: Ragged, rng: np.random.Generator, probability: float = 0.1) ->
 
 def once(views: Ragged) -> Ragged:
     """Each token of a row once, where it first occurs: what a bag reads when repetition does not
-    count. `tokens.counting_once` does the same to whole texts, when queries and documents are
-    encoded."""
+    count. When whole texts are encoded, `tokens.counting_once` does nearly the same, to words."""
     row = views.row_of_token()
     pair = row * (views.tokens.max(initial=0) + 1) + views.tokens
     first = np.sort(np.unique(pair, return_index=True)[1])

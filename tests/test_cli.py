@@ -242,6 +242,15 @@ def test_encode_writes_ids_and_vectors(run: Callable[..., str], trained: str) ->
     np.testing.assert_array_equal(found["vectors"], expected)
 
 
+def test_encode_reads_json_lines(run: Callable[..., str], trained: str, here: Path) -> None:
+    (here / "mine.jsonl").write_text('{"text": "one"}\n{"title": "the", "text": "other"}\n')
+    run("encode", "--model", trained, "--data", "mine.jsonl", "--out", "mine")
+    found = np.load("mine.npz")
+    assert found["ids"].tolist() == ["1", "2"]
+    expected = Retriever.load(trained).encode(["one", "the other"])
+    np.testing.assert_array_equal(found["vectors"], expected)
+
+
 def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
     words = ["encode", "--data", "world", "--out", "v", "--model"]
     assert "no model 'nothing'" in fails(*words, "nothing")
