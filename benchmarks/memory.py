@@ -16,10 +16,9 @@ import time
 
 import torch
 
-from contriever_lite import config, runs, train
-from contriever_lite.batch import pair_of_step
+from contriever_lite import build, config, runs, train
+from contriever_lite.batch import batch_of_step
 from contriever_lite.memory import keep_freed_memory
-from contriever_lite.objective import InBatch
 from contriever_lite.table_adam import TableAdam
 
 
@@ -30,13 +29,13 @@ def measure(keep: bool, steps: int) -> dict[str, float]:
     settings = config.preset("laptop")
     corpus = runs.read_corpus("wikipedia-vital", settings.vocab_size)
     settings, usable = train.fit(settings, corpus)
-    encoder = train.new_encoder(settings, corpus)
-    objective = InBatch(encoder, train.loss_function(settings))
+    encoder = build.new_encoder(settings, corpus)
+    objective = build.new_objective(settings, encoder)
     optimizer = TableAdam(encoder.parameters(), lr=settings.learning_rate)
     seconds, faults = [], []
     for step in range(steps + 3):
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        loss, _ = objective(*pair_of_step(corpus, usable, settings, step), measure=False)
+        loss, _ = objective(batch_of_step(corpus, usable, settings, step), measure=False)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,5 +1,7 @@
 """Views to tensors: packed end to end for the bag, padded for a transformer, from one class."""
 
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +13,8 @@ from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
 from contriever_lite.rng import stream
 from contriever_lite.views import two_views
+
+Views = Callable[[Corpus, np.ndarray, np.random.Generator, TrainConfig], tuple[Ragged, Ragged]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,54 @@ class TokenBatch:
         ids[mask] = self.tokens
         return ids, mask.long()
 
+    def rows(self, start: int, end: int) -> "TokenBatch":
+        """The rows from start to end, end not included."""
+        ends = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
+        return TokenBatch(self.tokens[ends[start] : ends[end]], self.lengths[start:end])
+
     def to(self, device: torch.device | str) -> "TokenBatch":
         return TokenBatch(self.tokens.to(device), self.lengths.to(device))
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """The positive pairs of one step: row i of `key` is the positive of row i of `query`.
+
+    query: M B rows, view after view, if documents have M query views. key: B rows. documents: (B,)
+    int64, a number for each document's text, equal where texts are equal.
+    """
+
+    query: TokenBatch
+    key: TokenBatch
+    documents: Tensor
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    @property
+    def views(self) -> int:
+        """M: query views of each document."""
+        return len(self.query) // len(self.key)
+
+    @property
+    def both(self) -> TokenBatch:
+        """All rows, queries first, so that one forward serves both sides."""
+        return concatenate([self.query, self.key])
+
+    def part(self, rank: int, world: int) -> "PairBatch":
+        """The share of process `rank` of `world`: B / world documents with all their views."""
+        b = len(self) // world
+        places = [(v * len(self) + rank * b, v * len(self) + (rank + 1) * b)
+                  for v in range(self.views)]  # fmt: skip
+        start, end = rank * b, (rank + 1) * b
+        return PairBatch(
+            concatenate([self.query.rows(*place) for place in places]),
+            self.key.rows(start, end),
+            self.documents[start:end],
+        )
+
+    def to(self, device: torch.device | str) -> "PairBatch":
+        return PairBatch(self.query.to(device), self.key.to(device), self.documents.to(device))
 
 
 def to_tensors(views: Ragged, cls_id: int | None = None, sep_id: int | None = None) -> TokenBatch:
@@ -55,36 +105,46 @@ def to_tensors(views: Ragged, cls_id: int | None = None, sep_id: int | None = No
     return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(lengths))
 
 
-def concatenate(first: TokenBatch, second: TokenBatch) -> TokenBatch:
-    """The rows of both, so that one forward serves both views."""
+def concatenate(parts: Sequence[TokenBatch]) -> TokenBatch:
+    """The rows of all parts, one after another."""
     return TokenBatch(
-        torch.cat([first.tokens, second.tokens]), torch.cat([first.lengths, second.lengths])
+        torch.cat([part.tokens for part in parts]), torch.cat([part.lengths for part in parts])
     )
 
 
+def text_numbers(documents: Ragged) -> np.ndarray:
+    """(B,) int64: a number for each row, equal for equal rows (a hash of its tokens)."""
+    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in documents.rows()]
+    return np.frombuffer(b"".join(digests), dtype=np.int64).copy()
+
+
 @lru_cache(maxsize=2)
-def _epoch_order(documents: int, seed: int, rank: int, epoch: int) -> np.ndarray:
-    return stream(seed, "epoch", rank=rank, step=epoch).permutation(documents)
+def _epoch_order(documents: int, seed: int, epoch: int) -> np.ndarray:
+    return stream(seed, "epoch", step=epoch).permutation(documents)
 
 
-def documents_of_step(
-    usable: np.ndarray, config: TrainConfig, step: int, rank: int = 0
-) -> np.ndarray:
+def documents_of_step(usable: np.ndarray, config: TrainConfig, step: int) -> np.ndarray:
     """Which documents step `step` trains on: (batch_size,) numbers out of `usable`.
 
     Each epoch is one random order of the usable documents, cut into batches; the last, incomplete
     one is left out, so a batch never holds a document twice. A pure function of its arguments.
     """
     epoch, place = divmod(step, len(usable) // config.batch_size)
-    order = _epoch_order(len(usable), config.seed, rank, epoch)
+    order = _epoch_order(len(usable), config.seed, epoch)
     return usable[order[place * config.batch_size : (place + 1) * config.batch_size]]
 
 
-def pair_of_step(
-    corpus: Corpus, usable: np.ndarray, config: TrainConfig, step: int, rank: int = 0
-) -> tuple[TokenBatch, TokenBatch]:
-    """The query views and key views of one training step, each of batch_size rows."""
-    indices = documents_of_step(usable, config, step, rank)
-    rng = stream(config.seed, "views", rank=rank, step=step)
-    query, key = two_views(corpus, indices, rng, config)
-    return to_tensors(query), to_tensors(key)
+def batch_of_step(
+    corpus: Corpus,
+    usable: np.ndarray,
+    config: TrainConfig,
+    step: int,
+    views: Views = two_views,
+) -> PairBatch:
+    """The pairs of one training step, config.batch_size documents: a pure function of its
+    arguments, so any batch of any run can be drawn again. Each of several processes draws the whole
+    batch and keeps its `part`, so a run does not depend on their number."""
+    indices = documents_of_step(usable, config, step)
+    query, key = views(corpus, indices, stream(config.seed, "views", step=step), config)
+    numbers = torch.from_numpy(text_numbers(corpus.documents(indices)))
+    return PairBatch(to_tensors(query), to_tensors(key), numbers)

@@ -8,19 +8,16 @@ SciFact); no test query had a say in any of them.
 import dataclasses
 import difflib
 import json
-import math
-from dataclasses import dataclass, field, fields
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Any
 
 from contriever_lite.errors import ConfigError
+from contriever_lite.settings import check_settings, setting
 
-LOSSES = ("info_nce", "equation_1")
-_BOUNDS = {"low": "at least", "above": "more than", "high": "at most", "below": "less than"}
-
-
-def _setting(default: Any, about: str, **bounds: Any) -> Any:
-    return field(default=default, metadata={"about": about, **bounds})
+PAIRS = ("crops", "inverse_cloze")
+LOSSES = ("info_nce", "equation_1", "decoupled", "sigmoid")
+OBJECTIVES = ("in_batch", "queue", "moco")
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -30,47 +27,89 @@ class TrainConfig:
     Raises ConfigError for a value of another type or outside its bounds, naming all three.
     """
 
-    seed: int = _setting(0, "seed of every random stream", low=0)
+    seed: int = setting(0, "seed of every random stream", low=0)
     # tokens and views
-    vocab_size: int = _setting(30_000, "word pieces; paper 30,522: BERT's (A.1)", low=100)
-    window: int = _setting(256, "tokens a document is cut to; paper 256 (A.1)", low=1)
-    query_crop: tuple[float, float] = _setting(
+    vocab_size: int = setting(30_000, "word pieces; paper 30,522: BERT's (A.1)", low=100)
+    window: int = setting(256, "tokens a document is cut to; paper 256 (A.1)", low=1)
+    pair: str = setting("crops", "or inverse_cloze; paper crops (table 7)", choices=PAIRS)
+    span_kept: float = setting(0.1, "probability, inverse_cloze; Lee et al. .1", low=0, high=1)
+    query_crop: tuple[float, float] = setting(
         (0.05, 0.5), "query view: fraction of the window; paper .05 to .5 (A.1)", low=0, high=1
     )
-    query_tokens: tuple[int, int] | None = _setting(
+    query_tokens: tuple[int, int] | None = setting(
         None, "query view in tokens, instead of query_crop; paper: not used", low=1
     )
-    query_views: int = _setting(1, "query views of each document, a step; paper 1", low=1)
-    key_crop: tuple[float, float] = _setting(
+    query_views: int = setting(1, "query views of each document, a step; paper 1", low=1)
+    key_crop: tuple[float, float] = setting(
         (0.05, 0.5), "key view: fraction of the window; paper .05 to .5 (A.1)", low=0, high=1
     )
-    query_delete: float = _setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
-    key_delete: float = _setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
-    once: bool = _setting(False, "the bag counts each word of a text once; paper: no bag")
-    title_pairs: float = _setting(
+    query_delete: float = setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
+    key_delete: float = setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
+    query_mask: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
+    key_mask: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
+    query_replace: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
+    key_replace: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
+    whole_words: bool = setting(False, "delete, mask, replace whole words; paper: word pieces")
+    once: bool = setting(False, "the bag counts each word of a text once; paper: no bag")
+    title_pairs: float = setting(
         0.0, "fraction of batches pairing titles with bodies; paper 0", low=0, high=1
     )
     # encoder
-    dimension: int = _setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
-    normalise: bool = _setting(True, "vectors of length 1; paper no: plain dot product (3)")
-    idf_weights: bool = _setting(True, "start the bag's weights at idf instead of 1")
+    dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
+    normalise: bool = setting(True, "vectors of length 1; paper no: plain dot product (3)")
+    idf_weights: bool = setting(True, "start the bag's weights at idf instead of 1")
     # loss
-    loss: str = _setting("info_nce", "or equation_1, the paper's as printed", choices=LOSSES)
-    temperature: float = _setting(0.05, "tau; paper .05 (A.1)", above=0)
-    symmetric: bool = _setting(False, "also find queries from keys; reference code no")
+    loss: str = setting("info_nce", "equation_1 is the paper's as printed", choices=LOSSES)
+    temperature: float = setting(0.05, "tau; paper .05 (A.1)", above=0)
+    learn_temperature: bool = setting(False, "tau (and sigmoid's bias) learnt; paper no")
+    bias: float = setting(-10.0, "of the sigmoid loss, at first")
+    symmetric: bool = setting(False, "also find queries from keys; reference code no")
+    skip_same_text: bool = setting(False, "equal texts are no negatives; reference code no")
+    # negatives
+    objective: str = setting(
+        "in_batch", "where negatives come from; paper moco", choices=OBJECTIVES
+    )
+    queue_size: int = setting(4096, "keys; paper 131,072 (A.1)", low=1)
+    momentum: float = setting(0.9995, "of the slow encoder; paper .9995 (A.1)", low=0, high=1)
+    momentum_schedule: str = setting("constant", "cosine grows to 1", choices=SCHEDULES)
+    batch_negatives: bool = setting(False, "queue, moco: the batch's keys too; reference code no")
+    key_gradient: bool = setting(False, "queue: through the batch's keys too; paper no")
+    key_dropout: bool = setting(True, "on where keys are encoded; reference code yes")
+    queue_noise: bool = setting(False, "the queue starts full of noise; reference code yes")
+    ship_slow: bool = setting(False, "moco: the slow encoder is the result; reference code no")
+    micro_batch: int | None = setting(None, "rows a forward, gradients cached; paper no", low=1)
     # optimisation
-    batch_size: int = _setting(1024, "pairs a step; paper 2,048 (A.1)", low=2)
-    steps: int = _setting(1000, "updates; paper 500,000 (A.1)", low=0)
-    learning_rate: float = _setting(5e-3, "peak; paper 5e-5, for BERT (A.1)", above=0)
-    warmup: float = _setting(0.1, "fraction of the steps; reference .04", low=0, high=1)
-    betas: tuple[float, float] = _setting((0.9, 0.98), "Adam's; reference .9, .98", low=0, below=1)
+    batch_size: int = setting(1024, "pairs a step; paper 2,048 (A.1)", low=2)
+    steps: int = setting(1000, "updates; paper 500,000 (A.1)", low=0)
+    learning_rate: float = setting(5e-3, "peak; paper 5e-5, for BERT (A.1)", above=0)
+    warmup: float = setting(0.1, "fraction of the steps; reference .04", low=0, high=1)
+    betas: tuple[float, float] = setting((0.9, 0.98), "Adam's; reference .9, .98", low=0, below=1)
 
     def __post_init__(self) -> None:
-        kinds = get_type_hints(type(self))
-        for item in fields(self):
-            value = _coerce(item.name, kinds[item.name], getattr(self, item.name))
-            object.__setattr__(self, item.name, value)
-            _check(item, value)
+        check_settings(self)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.pair == "inverse_cloze" and self.query_views > 1:
+            raise ConfigError(
+                f"query_views = {self.query_views} with pair = 'inverse_cloze': a key lacks the span "
+                "of one query; set query_views=1"
+            )
+        if self.symmetric and self.loss != "info_nce":
+            raise ConfigError(
+                f"symmetric = True with loss = {self.loss!r}: only info_nce has two directions; "
+                "set symmetric=false"
+            )
+        if self.symmetric and self.objective != "in_batch":
+            raise ConfigError(
+                f"symmetric = True with objective = {self.objective!r}: a queue holds keys only, "
+                "so no key can look for queries; set symmetric=false, or objective=in_batch"
+            )
+        if self.ship_slow and self.objective != "moco":
+            raise ConfigError(
+                f"ship_slow = True with objective = {self.objective!r}: only moco has a slow "
+                "encoder; set ship_slow=false, or objective=moco"
+            )
 
     def replace(self, **changes: Any) -> "TrainConfig":
         """A copy with some settings changed; an unknown name is a ConfigError."""
@@ -79,41 +118,6 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` turns them back."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
-
-
-def _coerce(name: str, kind: Any, value: Any) -> Any:
-    for option in get_args(kind) if isinstance(kind, UnionType) else (kind,):
-        parts = get_args(option)
-        if get_origin(option) is tuple and isinstance(value, (list, tuple)):
-            if len(value) == len(parts):
-                return tuple(map(_coerce, [name] * len(parts), parts, value))
-        elif option is float and type(value) is int:
-            return float(value)
-        elif type(value) is option or (option is NoneType and value is None):
-            return value
-    wanted = getattr(kind, "__name__", None) if get_origin(kind) is None else str(kind)
-    raise ConfigError(f"{name} = {value!r}: must be of type {wanted}")
-
-
-def _check(item: dataclasses.Field, value: Any) -> None:
-    rule = item.metadata
-    if value not in rule.get("choices", (value,)):
-        raise ConfigError(f"{item.name} = {value!r}: choose one of {', '.join(rule['choices'])}")
-    numbers = value if isinstance(value, tuple) else (value,)
-    if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
-        raise ConfigError(f"{item.name} = {value!r}: must be finite")
-    tests = {
-        "low": lambda n, bound: n >= bound,
-        "above": lambda n, bound: n > bound,
-        "high": lambda n, bound: n <= bound,
-        "below": lambda n, bound: n < bound,
-    }
-    given = {key: rule[key] for key in tests if key in rule and value is not None}
-    if not all(tests[key](n, bound) for key, bound in given.items() for n in numbers):
-        words = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in given.items())
-        raise ConfigError(f"{item.name} = {value!r}: must be {words}")
-    if isinstance(value, tuple) and item.name != "betas" and value[0] > value[1]:
-        raise ConfigError(f"{item.name} = {value!r}: the smaller number comes first")
 
 
 def from_dict(values: dict[str, Any]) -> TrainConfig:

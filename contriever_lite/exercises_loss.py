@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contriever_lite.loss import equation_1, info_nce, uniformity
+from contriever_lite.diagnostics import uniformity
+from contriever_lite.loss import equation_1, info_nce
 
 NOTHING = "Not yet: the function returns nothing."
 

@@ -2,6 +2,7 @@
 
 RUN/config.json     every setting, resolved
 RUN/metrics.jsonl   a line a step
+RUN/state.pt        the state of an unfinished run (state.py)
 RUN/model/          the model folder (checkpoint.py)
 RUN/run.json        the record: source, settings, commit, versions, device, seconds
 """
@@ -22,10 +23,11 @@ import torch
 from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus, build_corpus
-from contriever_lite.errors import DataError
+from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.files import refuse_to_overwrite, write_json
 from contriever_lite.records import Faults, json_objects
 from contriever_lite.retriever import Retriever, retriever_for
+from contriever_lite.state import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
 
@@ -63,26 +65,50 @@ def read_corpus(source: str | Path, vocab_size: int) -> Corpus:
     return build_corpus(documents, tokenizer)
 
 
-def train_run(config: TrainConfig, source: str | Path, out: str | Path) -> Retriever:
+def train_run(
+    config: TrainConfig,
+    source: str | Path,
+    out: str | Path,
+    resume: bool = False,
+    save_every: float = 60.0,
+) -> Retriever:
     """Train on a source's documents and leave the folder of the run at `out`.
 
-    Raises DataError if `out` exists; an interrupted run leaves its settings and log, no model.
+    RUN/state.pt holds the run's state while it is under way, replaced every `save_every` seconds.
+    Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
+    same weights: it needs the same settings and documents, and refuses (ConfigError) others, and a
+    run that is finished.
     """
     out, seconds = Path(out), {}
-    refuse_to_overwrite(out)
+    _refuse_unfit(out) if resume else refuse_to_overwrite(out)
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
     config, _ = fit(config, corpus)
-    write_json(config.to_dict(), out / "config.json")
+    if resume:
+        refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
+    else:
+        write_json(config.to_dict(), out / "config.json")
     start = time.perf_counter()
-    encoder = train(config, corpus, out / "metrics.jsonl")
+    encoder = train(
+        config, corpus, out / "metrics.jsonl", state=out / "state.pt", save_every=save_every
+    )
     seconds["training"] = round(time.perf_counter() - start, 1)
     retriever = retriever_for(encoder, corpus.tokenizer, config)
     retriever.save(out / "model")
-    write_json({"source": str(source), **circumstances(config), "seconds": seconds},
-               out / "run.json")  # fmt: skip
+    write_json({"source": str(source), "resumed": resume, **circumstances(config),
+                "seconds": seconds}, out / "run.json")  # fmt: skip
+    (out / "state.pt").unlink(missing_ok=True)
     return retriever
+
+
+def _refuse_unfit(out: Path) -> None:
+    if (out / "model").exists():
+        raise ConfigError(f"{out} is finished: its model is in {out / 'model'}; nothing to resume")
+    if not (out / "config.json").is_file():
+        raise ConfigError(
+            f"{out} is not a run: it has no config.json. To start one, leave --resume out"
+        )
 
 
 def circumstances(config: TrainConfig | None = None) -> dict[str, Any]:

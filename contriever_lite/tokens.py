@@ -6,8 +6,10 @@ punctuation, then cut greedily into the longest pieces of the vocabulary, as BER
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from tokenizers.decoders import WordPiece as WordPieceDecoder
 
@@ -37,6 +39,39 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
             "Train one (train_tokenizer) or load a BERT-style tokenizer."
         )
     return SpecialIds(*found.values())
+
+
+@lru_cache(maxsize=2)
+def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
+    """Sorted ids of the pieces that text is made of: all but names in square brackets, which are
+    the special tokens and BERT's [unused1], ... (text itself is split at a bracket). Read-only."""
+    pieces = tokenizer.get_vocab().items()
+    ids = np.array(sorted(number for piece, number in pieces if not _in_brackets(piece)))
+    ids.flags.writeable = False
+    return ids
+
+
+def _in_brackets(piece: str) -> bool:
+    return len(piece) > 2 and piece[0] == "[" and piece[-1] == "]"
+
+
+@lru_cache(maxsize=2)
+def continuing_pieces(tokenizer: Tokenizer) -> np.ndarray:
+    """(V,) bool: True for a piece that continues a word, as "##ing" does. Read-only.
+
+    Raises DataError for a tokenizer that does not mark such pieces, being no WordPiece.
+    """
+    prefix = getattr(tokenizer.model, "continuing_subword_prefix", None)
+    if not prefix:
+        raise DataError(
+            f"the tokenizer is a {type(tokenizer.model).__name__}, which does not mark pieces that "
+            "continue a word; whole words need a WordPiece tokenizer"
+        )
+    pieces = tokenizer.get_vocab()
+    continues = np.zeros(max(pieces.values()) + 1, dtype=bool)
+    continues[[number for piece, number in pieces.items() if piece.startswith(prefix)]] = True
+    continues.flags.writeable = False
+    return continues
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000) -> Tokenizer:

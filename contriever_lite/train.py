@@ -1,33 +1,29 @@
 """The training loop: draw two views of a batch of documents, score them, step, repeat."""
 
-import json
 import math
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from torch import Tensor
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from contriever_lite.batch import pair_of_step
+from contriever_lite.batch import PairBatch, Views, batch_of_step
+from contriever_lite.build import new_encoder, new_objective, result
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
-from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import ConfigError, TrainingError
-from contriever_lite.loss import equation_1, info_nce
+from contriever_lite.journal import Journal
 from contriever_lite.memory import keep_freed_memory
-from contriever_lite.objective import InBatch
-from contriever_lite.rng import torch_stream
+from contriever_lite.state import RunState
 from contriever_lite.table_adam import TableAdam
+from contriever_lite.views import two_views
 
-MEASURE_EVERY = 10  # steps between two measurements of accuracy
-Evaluate = Callable[[BagEncoder, int], dict[str, float]]
+MEASURE_EVERY = 10  # steps between two measurements of accuracy, rank and deviation
+Evaluate = Callable[[nn.Module, int], dict[str, float]]
 
 
 def train(
@@ -36,70 +32,96 @@ def train(
     log: str | Path | None = None,
     evaluate: Evaluate | None = None,
     evaluate_every: int = 0,
-) -> BagEncoder:
+    *,
+    encoder: nn.Module | None = None,
+    views: Views = two_views,
+    state: str | Path | None = None,
+    save_every: float = 60.0,
+) -> nn.Module:
     """Train an encoder on a corpus's own documents; no query and no label is seen.
 
-    log: a file that gets one JSON line a step (step, loss, learning_rate, seconds, and
-    accuracy every tenth).
-    evaluate(encoder, step) is called before the first step, every `evaluate_every` steps and after
-    the last, and its numbers join the log. Raises ConfigError if the corpus is too small for a
-    batch and TrainingError at a loss that is not finite, naming the step.
+    log: a file that gets one JSON line a step (step, loss, learning_rate, seconds, and the
+    objective's measures every tenth). evaluate(encoder, step) is called before the first step,
+    every `evaluate_every` steps and after the last, and its numbers join the log. encoder: start
+    from this one, which is trained in place, instead of a new one. views: what makes two views of a
+    document, in place of views.two_views. state: a file that keeps the run's state, replaced every
+    `save_every` seconds; if it is there, the run goes on from it, to the same weights.
+
+    Started in several processes (torchrun, accelerate launch), they share each batch, and the run
+    is that of one process up to rounding. Raises ConfigError if the corpus is too small for a batch
+    and TrainingError at a loss that is not finite, naming the step.
     """
     keep_freed_memory()
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
-    config, usable = fit(config, corpus)
-    encoder = new_encoder(config, corpus)
-    optimizer = TableAdam(encoder.parameters(), lr=config.learning_rate, betas=config.betas)
-    objective, optimizer = accelerator.prepare(InBatch(encoder, loss_function(config)), optimizer)
-    journal = Journal(log, evaluate and partial(evaluate, encoder), evaluate_every, config.steps)
-    with journal, tqdm(total=config.steps, desc="training", unit=" steps", leave=False) as bar:
-        journal.write(0)
-        for step in range(config.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-            query, key = pair_of_step(corpus, usable, config, step, accelerator.process_index)
-            views = query.to(accelerator.device), key.to(accelerator.device)
-            loss, measures = objective(*views, measure=step % MEASURE_EVERY == 0)
-            _update(accelerator, optimizer, loss, step + 1)
-            accelerator.unwrap_model(objective).after_step()
-            numbers = {name: x.item() for name, x in {"loss": loss, **measures}.items()}
+    accelerator = _accelerator()
+    me, processes = accelerator.process_index, accelerator.num_processes
+    config, usable = fit(config, corpus, processes)
+    objective = new_objective(config, encoder or new_encoder(config, corpus))
+    run = RunState(state, config, corpus, save_every)
+    look = evaluate and (lambda step: evaluate(result(objective, config), step))
+
+    def pairs_of(step: int) -> PairBatch:
+        return batch_of_step(corpus, usable, config, step, views).part(me, processes)
+
+    journal = Journal(log, look, evaluate_every, config.steps) if me == 0 else Journal()
+    _loop(accelerator, config, objective, pairs_of, run, journal)
+    return result(objective, config).to("cpu").eval()
+
+
+def _loop(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    objective: nn.Module,
+    pairs_of: Callable[[int], PairBatch],
+    run: RunState,
+    journal: Journal,
+) -> None:
+    objective.train().to(accelerator.device)
+    optimizer = _optimizer(config, objective)
+    first = run.restore(objective, optimizer)
+    forward, stepper = accelerator.prepare(objective, optimizer)
+    quiet = True if accelerator.process_index else None
+    steps = tqdm(range(first, config.steps), "training", config.steps, initial=first,
+                 unit=" steps", leave=False, disable=quiet)  # fmt: skip
+    with journal.after(first), steps:
+        for step in steps:
+            pairs = pairs_of(step).to(accelerator.device)
+            loss, measures = forward(pairs, measure=step % MEASURE_EVERY == 0)
+            _update(accelerator, stepper, loss, config, step)
+            objective.after_step()
+            numbers = {"loss": accelerator.reduce(loss.detach(), "mean"), **measures}
+            numbers = {name: number.item() for name, number in numbers.items()}
             journal.write(step + 1, learning_rate=learning_rate(config, step), **numbers)
-            bar.set_postfix(numbers, refresh=False)
-            bar.update()
-    return encoder.to("cpu").eval()
+            steps.set_postfix(numbers, refresh=False)
+            if accelerator.is_main_process:
+                run.save_if_due(step + 1, objective, optimizer)
 
 
-def fit(config: TrainConfig, corpus: Corpus) -> tuple[TrainConfig, np.ndarray]:
+def _accelerator() -> Accelerator:
+    """Each process updates its own queue and slow encoder alike, so no buffer is broadcast."""
+    quiet = DistributedDataParallelKwargs(broadcast_buffers=False)
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[quiet])
+
+
+def _optimizer(config: TrainConfig, objective: nn.Module) -> Optimizer:
+    learnt = [p for p in objective.parameters() if p.requires_grad]
+    return TableAdam(learnt, lr=config.learning_rate, betas=config.betas)
+
+
+def fit(config: TrainConfig, corpus: Corpus, processes: int = 1) -> tuple[TrainConfig, np.ndarray]:
     """(config, numbers of the documents that can give two views): those of two tokens or more.
 
-    The batch shrinks to the number of such documents where there are fewer. Raises ConfigError
-    below two documents.
+    The batch shrinks to the number of such documents where there are fewer, and to what the
+    processes can share equally. Raises ConfigError below two documents, or one a process.
     """
     usable = np.flatnonzero(corpus.lengths >= 2)
-    if len(usable) < 2:
+    size = min(config.batch_size, len(usable)) // processes * processes
+    if size < 2:
         raise ConfigError(
             f"{len(usable)} of {len(corpus)} documents have two tokens or more, and contrast needs "
-            "two such documents; give a corpus with more text"
+            f"two such documents, and one for each of {processes} processes; give a corpus with "
+            "more text, a larger batch_size, or fewer processes"
         )
-    return config.replace(batch_size=min(config.batch_size, len(usable))), usable
-
-
-def new_encoder(config: TrainConfig, corpus: Corpus) -> BagEncoder:
-    """The encoder before its first step: random vectors, and weights at 1 or at idf."""
-    generator = torch_stream(config.seed, "encoder")
-    size = corpus.tokenizer.get_vocab_size()
-    encoder = BagEncoder(size, config.dimension, normalise=config.normalise, generator=generator)
-    if config.idf_weights:
-        frequency = torch.from_numpy(corpus.document_frequency())
-        encoder.start_weights_at_idf(frequency, len(corpus))
-    return encoder
-
-
-def loss_function(config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss with its settings bound: (q, k) -> scalar."""
-    if config.loss == "equation_1":
-        return partial(equation_1, temperature=config.temperature)
-    return partial(info_nce, temperature=config.temperature, symmetric=config.symmetric)
+    return config.replace(batch_size=size), usable
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -117,46 +139,16 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (1 + math.cos(math.pi * (step - w) / (config.steps - w))) / 2
 
 
-class Journal:
-    """The log of a run: one JSON line a step, on disk as soon as it is written."""
-
-    def __init__(
-        self,
-        path: str | Path | None,
-        evaluate: Callable[[int], dict[str, float]] | None,
-        every: int,
-        last: int,
-    ) -> None:
-        self.path, self.evaluate, self.every, self.last = path, evaluate, every, last
-        self.start = time.perf_counter()
-        self.file = None
-
-    def __enter__(self) -> "Journal":
-        if self.path is not None:
-            self.file = Path(self.path).open("a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            self.file.close()
-
-    def write(self, step: int, **numbers: Any) -> None:
-        """Add a step's numbers, with an evaluation where one is due."""
-        seconds = round(time.perf_counter() - self.start, 3)
-        due = step in (0, self.last) or (self.every and step % self.every == 0)
-        if self.evaluate is not None and due:
-            numbers |= self.evaluate(step)
-        if self.file is not None and numbers:
-            self.file.write(json.dumps({"step": step, "seconds": seconds, **numbers}) + "\n")
-            self.file.flush()
-
-
-def _update(accelerator: Accelerator, optimizer: Optimizer, loss: Tensor, step: int) -> None:
+def _update(
+    accelerator: Accelerator, optimizer: Optimizer, loss: Tensor, config: TrainConfig, step: int
+) -> None:
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss.item()} at step {step}; lower learning_rate or raise temperature, "
-            "and start again"
+            f"the loss is {loss.item()} at step {step + 1}; lower learning_rate or raise "
+            "temperature, and start again"
         )
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()

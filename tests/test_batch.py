@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from contriever_lite.batch import (
     TokenBatch,
+    batch_of_step,
     concatenate,
     documents_of_step,
-    pair_of_step,
+    text_numbers,
     to_tensors,
 )
 from contriever_lite.config import TrainConfig
@@ -45,7 +46,7 @@ def test_special_ids_stand_at_the_ends_of_every_row(rows, cls, sep) -> None:
 
 @given(ROWS, ROWS)
 def test_two_batches_become_one(first: list[list[int]], second: list[list[int]]) -> None:
-    both = concatenate(to_tensors(ragged(first)), to_tensors(ragged(second)))
+    both = concatenate([to_tensors(ragged(first)), to_tensors(ragged(second))])
     assert unpadded(both) == first + second
 
 
@@ -54,14 +55,14 @@ def test_a_batch_moves_whole() -> None:
     assert moved.tokens.device.type == moved.lengths.device.type == "meta"
 
 
-@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 3), st.integers(0, 2))
-def test_an_epoch_visits_each_document_at_most_once(documents, batch, seed, rank) -> None:
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 3))
+def test_an_epoch_visits_each_document_at_most_once(documents, batch, seed) -> None:
     usable = np.arange(100, 100 + documents) ** 2
     config = TrainConfig(seed=seed, batch_size=min(batch, documents))
     steps = documents // config.batch_size
     for epoch in range(2):
         places = range(epoch * steps, (epoch + 1) * steps)
-        visited = np.concatenate([documents_of_step(usable, config, s, rank) for s in places])
+        visited = np.concatenate([documents_of_step(usable, config, s) for s in places])
         assert len(visited) == steps * config.batch_size
         assert len(set(visited.tolist())) == len(visited)
         assert set(visited.tolist()) <= set(usable.tolist())
@@ -81,9 +82,7 @@ def test_documents_of_a_step_are_a_function_of_it_alone() -> None:
     backwards = [documents_of_step(usable, config, step).tolist() for step in range(14, -1, -1)]
     assert forwards == backwards[::-1]
     assert forwards[:5] != forwards[5:10], "each epoch has an order of its own"
-    for other in (config.replace(seed=2), config):
-        rank = 1 if other is config else 0
-        assert documents_of_step(usable, other, 0, rank).tolist() != forwards[0]
+    assert documents_of_step(usable, config.replace(seed=2), 0).tolist() != forwards[0]
 
 
 def test_what_is_returned_may_be_written_to() -> None:
@@ -98,27 +97,50 @@ def test_what_is_returned_may_be_written_to() -> None:
 def test_a_pair_belongs_to_the_documents_of_its_step(step: int) -> None:
     corpus, config = synthetic.corpus(), synthetic.SMALL
     usable = np.arange(len(corpus))
-    query, key = pair_of_step(corpus, usable, config, step)
-    again = pair_of_step(corpus, usable, config, step)
-    assert [query.tokens.tolist(), key.tokens.tolist()] == [b.tokens.tolist() for b in again]
-    assert len(query) == len(key) == config.batch_size
+    pairs = batch_of_step(corpus, usable, config, step)
+    again = batch_of_step(corpus, usable, config, step)
+    assert pairs.both.tokens.tolist() == again.both.tokens.tolist()
+    assert len(pairs.query) == len(pairs.key) == len(pairs) == config.batch_size
     rows = corpus.documents(documents_of_step(usable, config, step)).rows()
-    for side in (query, key):
+    for side in (pairs.query, pairs.key):
         for view, document in zip(unpadded(side), rows, strict=True):
             assert view
             assert set(view) <= set(document.tolist())
     for other in (config.replace(seed=5), None):
-        different = pair_of_step(corpus, usable, other or config, step + (other is None))
-        assert different[0].tokens.tolist() != query.tokens.tolist()
+        different = batch_of_step(corpus, usable, other or config, step + (other is None))
+        assert different.query.tokens.tolist() != pairs.query.tokens.tolist()
 
 
-def test_every_step_and_process_draws_its_own_views() -> None:
+def test_every_step_draws_its_own_views() -> None:
     """All documents are as long as each other, so lengths of views show the draws alone."""
     corpus, config = synthetic.corpus(), synthetic.SMALL
     assert len(set(corpus.lengths.tolist())) == 1
-    places = [(0, 0), (1, 0), (2, 0), (0, 1)]
+    usable = np.arange(len(corpus))
     lengths = {
-        tuple(pair_of_step(corpus, np.arange(len(corpus)), config, *place)[1].lengths.tolist())
-        for place in places
+        tuple(batch_of_step(corpus, usable, config, step).key.lengths.tolist()) for step in range(4)
     }
-    assert len(lengths) == len(places)
+    assert len(lengths) == 4
+
+
+@pytest.mark.parametrize(("views", "world"), [(1, 2), (3, 2), (2, 4)])
+def test_the_parts_of_all_processes_are_the_batch(views: int, world: int) -> None:
+    corpus, config = synthetic.corpus(), synthetic.SMALL.replace(query_views=views, batch_size=8)
+    whole = batch_of_step(corpus, np.arange(len(corpus)), config, 3)
+    assert whole.views == views
+    parts = [whole.part(rank, world) for rank in range(world)]
+    keys = [row for part in parts for row in unpadded(part.key)]
+    assert keys == unpadded(whole.key)
+    assert torch.cat([part.documents for part in parts]).equal(whole.documents)
+    of_view = [
+        [row for part in parts for row in unpadded(part.query)[v * len(part) : (v + 1) * len(part)]]
+        for v in range(views)
+    ]
+    assert [row for rows in of_view for row in rows] == unpadded(whole.query)
+
+
+def test_equal_texts_have_equal_numbers_and_others_do_not() -> None:
+    rows = ragged([[1, 2, 3], [1, 2], [3], [1, 2, 3], [], [3, 1, 2], []])
+    numbers = text_numbers(rows).tolist()
+    assert numbers[0] == numbers[3]
+    assert numbers[4] == numbers[6]
+    assert len(set(numbers)) == 5

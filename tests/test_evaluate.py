@@ -10,6 +10,7 @@ import pytest
 import synthetic
 
 from contriever_lite import evaluate as module
+from contriever_lite.build import new_encoder
 from contriever_lite.collection import load_collection
 from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.evaluate import (
@@ -23,7 +24,6 @@ from contriever_lite.evaluate import (
 from contriever_lite.metrics import bootstrap_interval, ranking, score_queries
 from contriever_lite.retriever import Retriever
 from contriever_lite.search import BM25Index
-from contriever_lite.train import new_encoder
 
 
 @pytest.fixture(scope="module")

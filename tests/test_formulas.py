@@ -14,13 +14,23 @@ TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "contriever_lite"
 
 REGISTER = {
+    "criterion.Criterion": "test_criterion.test_it_is_its_function_with_settings",
+    "diagnostics.deviation": "test_diagnostics.test_deviation_equals_a_loop",
+    "diagnostics.effective_rank": "test_diagnostics.test_effective_rank_equals_its_formula",
+    "diagnostics.mean_rank": "test_diagnostics.test_mean_rank_equals_a_loop",
+    "ema.cosine_momentum": "test_ema.test_the_momentum_schedule_equals_its_formula",
+    "ema.drift": "test_ema.test_drift_equals_its_formula",
+    "ema.ema_update": "test_ema.test_an_update_equals_a_loop",
     "encoder.BagEncoder": "test_encoder.test_values_and_gradients_equal_a_loop",
     "encoder.BagEncoder.start_weights_at_idf": "test_encoder.test_weights_at_idf_are_bm25s",
     "fusion.weighted_fusion": "test_fusion.test_zscore_fusion_by_hand",
-    "loss.alignment": "test_loss.test_alignment_and_uniformity_equal_loops",
+    "diagnostics.alignment": "test_diagnostics.test_alignment_and_uniformity_equal_loops",
+    "key_queue.KeyQueue": "test_key_queue.test_any_sequence_of_pushes_equals_a_list",
+    "loss.decoupled": "test_loss.test_decoupled_equals_a_loop",
+    "loss.sigmoid": "test_loss.test_sigmoid_equals_a_loop",
     "loss.equation_1": "test_loss.test_equation_1_equals_a_loop",
     "loss.info_nce": "test_loss.test_info_nce_equals_a_loop",
-    "loss.uniformity": "test_loss.test_alignment_and_uniformity_equal_loops",
+    "diagnostics.uniformity": "test_diagnostics.test_alignment_and_uniformity_equal_loops",
     "metrics.bootstrap_interval":
         "test_metrics.test_the_bootstrap_interval_is_the_normal_one_for_many_values",
     "metrics.ndcg": "test_metrics.test_ndcg_by_hand",
@@ -29,6 +39,7 @@ REGISTER = {
     "metrics.recall": "test_metrics.test_recall_by_hand",
     "search.BM25Index": "test_search.test_bm25_equals_its_formula",
     "train.learning_rate": "test_train.test_the_schedule_equals_its_formula",
+    "views.inverse_cloze": "test_views.test_inverse_cloze_equals_its_formula",
     "views.random_crop":
         "test_views.test_random_crop_draws_lengths_and_starts_as_its_formula_says",
 }  # fmt: skip

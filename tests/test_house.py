@@ -17,7 +17,8 @@ PACKAGE = ROOT / "contriever_lite"
 
 # A module imports only modules that stand before it.
 ORDER = """
-    errors files config rng tokens corpus views batch encoder loss objective table_adam memory train
+    errors files settings config rng tokens corpus augment views batch encoder cached distributed
+    loss diagnostics criterion key_queue ema objective build table_adam memory journal state train
     checkpoint retriever
     records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
     registry collection trec search fusion

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import synthetic
 
+from contriever_lite.build import new_encoder
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, DataError
 from contriever_lite.evaluate import SentenceEncoder, load_encoder_by_name
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.rng import torch_stream
-from contriever_lite.train import new_encoder
 
 TEXTS = [*synthetic.world().texts()[:20], *synthetic.world().queries.values(), "", "xyz", "a b c"]
 

@@ -11,7 +11,8 @@ import pytest
 import synthetic
 import torch
 
-from contriever_lite.batch import pair_of_step
+from contriever_lite.batch import batch_of_step
+from contriever_lite.build import new_criterion, new_encoder
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.encoder import BagEncoder
@@ -24,8 +25,6 @@ from contriever_lite.train import (
     MEASURE_EVERY,
     fit,
     learning_rate,
-    loss_function,
-    new_encoder,
     train,
 )
 
@@ -81,9 +80,10 @@ def test_a_run_equals_the_loop_written_out() -> None:
     encoder = new_encoder(config, corpus)
     optimizer = TableAdam(encoder.parameters(), betas=config.betas)
     for step in range(config.steps):
-        query, key = pair_of_step(corpus, np.arange(len(corpus)), config, step)
+        pairs = batch_of_step(corpus, np.arange(len(corpus)), config, step)
         optimizer.zero_grad()
-        info_nce(encoder(query), encoder(key), temperature=config.temperature).backward()
+        q, k = encoder(pairs.query), encoder(pairs.key)
+        info_nce(q, k, temperature=config.temperature).backward()
         optimizer.param_groups[0]["lr"] = learning_rate(config, step)
         optimizer.step()
     found = train(config, corpus)
@@ -130,18 +130,18 @@ def test_the_log_has_a_complete_line_for_every_step(tmp_path: Path) -> None:
     seconds = [line["seconds"] for line in lines]
     assert seconds == sorted(seconds)
     for step, line in enumerate(lines):
-        measured = {"accuracy"} if step % MEASURE_EVERY == 0 else set()
+        measured = {"accuracy", "mean_rank", "deviation"} if step % MEASURE_EVERY == 0 else set()
         assert set(line) == {"step", "seconds", "loss", "learning_rate"} | measured
         assert line["learning_rate"] == pytest.approx(learning_rate(config, step))
         assert 0 <= line.get("accuracy", 0) <= 1
-    first = loss_function(SHORT)(*vectors_of_step(new_encoder(SHORT, synthetic.corpus()), 0))
+    first = new_criterion(SHORT)(*vectors_of_step(new_encoder(SHORT, synthetic.corpus()), 0))
     assert lines[0]["loss"] == pytest.approx(first.item(), rel=1e-5)
 
 
 def vectors_of_step(encoder: BagEncoder, step: int) -> list[torch.Tensor]:
     corpus = synthetic.corpus()
-    pair = pair_of_step(corpus, np.arange(len(corpus)), SHORT, step)
-    return [encoder(side) for side in pair]
+    pairs = batch_of_step(corpus, np.arange(len(corpus)), SHORT, step)
+    return [encoder(pairs.query), encoder(pairs.key)]
 
 
 def test_a_log_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -271,6 +271,6 @@ def test_the_loss_comes_with_its_settings() -> None:
     for symmetric in (False, True):
         config = TrainConfig(temperature=0.3, symmetric=symmetric)
         expected = info_nce(q, k, temperature=0.3, symmetric=symmetric)
-        assert torch.equal(loss_function(config)(q, k), expected)
+        assert torch.equal(new_criterion(config)(q, k), expected)
     config = TrainConfig(temperature=0.3, loss="equation_1")
-    assert torch.equal(loss_function(config)(q, k), equation_1(q, k, temperature=0.3))
+    assert torch.equal(new_criterion(config)(q, k), equation_1(q, k, temperature=0.3))

@@ -1,0 +1,60 @@
+"""Fields of a settings record that know their bounds, and errors that name them."""
+
+import math
+from dataclasses import Field, field, fields
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from contriever_lite.errors import ConfigError
+
+_BOUNDS = {"low": "at least", "above": "more than", "high": "at most", "below": "less than"}
+
+
+def setting(default: Any, about: str, **bounds: Any) -> Any:
+    """A field with a line about it and perhaps bounds: low, above, high, below; or choices."""
+    return field(default=default, metadata={"about": about, **bounds})
+
+
+def check_settings(record: Any) -> None:
+    """Check every field of a frozen dataclass against its type and bounds; whole numbers become
+    floats and lists tuples where the type says so. Raises ConfigError naming field, value, rule."""
+    kinds = get_type_hints(type(record))
+    for item in fields(record):
+        value = _coerce(item.name, kinds[item.name], getattr(record, item.name))
+        object.__setattr__(record, item.name, value)
+        _check(item, value)
+
+
+def _coerce(name: str, kind: Any, value: Any) -> Any:
+    for option in get_args(kind) if isinstance(kind, UnionType) else (kind,):
+        parts = get_args(option)
+        if get_origin(option) is tuple and isinstance(value, (list, tuple)):
+            if len(value) == len(parts):
+                return tuple(map(_coerce, [name] * len(parts), parts, value))
+        elif option is float and type(value) is int:
+            return float(value)
+        elif type(value) is option or (option is NoneType and value is None):
+            return value
+    wanted = getattr(kind, "__name__", None) if get_origin(kind) is None else str(kind)
+    raise ConfigError(f"{name} = {value!r}: must be of type {wanted}")
+
+
+def _check(item: Field, value: Any) -> None:
+    rule = item.metadata
+    if value not in rule.get("choices", (value,)):
+        raise ConfigError(f"{item.name} = {value!r}: choose one of {', '.join(rule['choices'])}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
+        raise ConfigError(f"{item.name} = {value!r}: must be finite")
+    tests = {
+        "low": lambda n, bound: n >= bound,
+        "above": lambda n, bound: n > bound,
+        "high": lambda n, bound: n <= bound,
+        "below": lambda n, bound: n < bound,
+    }
+    given = {key: rule[key] for key in tests if key in rule and value is not None}
+    if not all(tests[key](n, bound) for key, bound in given.items() for n in numbers):
+        words = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in given.items())
+        raise ConfigError(f"{item.name} = {value!r}: must be {words}")
+    if isinstance(value, tuple) and item.name != "betas" and value[0] > value[1]:
+        raise ConfigError(f"{item.name} = {value!r}: the smaller number comes first")
