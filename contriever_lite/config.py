@@ -92,8 +92,8 @@ class TrainConfig:
     def _check_together(self) -> None:
         if self.pair == "inverse_cloze" and self.query_views > 1:
             raise ConfigError(
-                f"query_views = {self.query_views} with pair = 'inverse_cloze': a key lacks the span "
-                "of one query; set query_views=1"
+                f"query_views = {self.query_views} with pair = 'inverse_cloze': a key lacks one "
+                "query's span; set query_views=1"
             )
         if self.symmetric and self.loss != "info_nce":
             raise ConfigError(

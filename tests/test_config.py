@@ -48,6 +48,15 @@ ORDERED = st.tuples(SHARE, SHARE).map(sorted).map(tuple)
         ({"query_tokens": (1.5, 4)}, "query_tokens = 1.5: must be of type int"),
         ({"query_tokens": 4}, "query_tokens = 4: must be of type tuple[int, int] | None"),
         ({"betas": (0.9, 1.0)}, "betas = (0.9, 1.0): must be at least 0 and less than 1"),
+        ({"pair": "halves"}, "pair = 'halves': choose one of crops, inverse_cloze"),
+        (
+            {"pair": "inverse_cloze", "query_views": 2},
+            "query_views = 2 with pair = 'inverse_cloze': a key lacks one query's span",
+        ),
+        ({"span_kept": 1.1}, "span_kept = 1.1: must be at least 0 and at most 1"),
+        ({"query_mask": 1}, "query_mask = 1.0: must be at least 0 and less than 1"),
+        ({"key_replace": -0.1}, "key_replace = -0.1: must be at least 0 and less than 1"),
+        ({"whole_words": 1}, "whole_words = 1: must be of type bool"),
         ({"loss": "mse"}, "loss = 'mse': choose one of info_nce, equation_1"),
     ],
 )

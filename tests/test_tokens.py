@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
 
@@ -11,8 +12,10 @@ from contriever_lite.errors import DataError
 from contriever_lite.tokens import (
     SPECIAL_TOKENS,
     SpecialIds,
+    continuing_pieces,
     counting_once,
     load_tokenizer,
+    ordinary_ids,
     special_ids,
     train_tokenizer,
 )
@@ -146,3 +149,35 @@ def test_counting_once_looks_two_thousand_characters_ahead(tmp_path: Path) -> No
     for tokenizer in (once, load_tokenizer(tmp_path)):
         assert tokenizer.encode("night" + " " * 1999 + "night").tokens == ["night"]
         assert tokenizer.encode("night" + " " * 2500 + "night").tokens == ["night"] * 2
+
+
+def bert_like() -> Tokenizer:
+    """Special and unused pieces stand where they please, as in BERT's own vocabulary."""
+    pieces = ["[PAD]", "[unused0]", "the", "[UNK]", "[CLS]", "##ing", "[SEP]", "[MASK]", "[", "]"]
+    vocabulary = {piece: number for number, piece in enumerate([*pieces, "##s", "walk", "[]"])}
+    return Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+
+
+def test_ordinary_ids_are_those_of_text() -> None:
+    assert ordinary_ids(bert_like()).tolist() == [2, 5, 8, 9, 10, 11, 12]
+    tokenizer = train_tokenizer(TEXTS, 150)
+    assert ordinary_ids(tokenizer).tolist() == list(range(5, tokenizer.get_vocab_size()))
+    with pytest.raises(ValueError, match="read-only"):
+        ordinary_ids(tokenizer)[0] = 0
+
+
+def test_continuing_pieces_are_those_that_begin_no_word() -> None:
+    assert np.flatnonzero(continuing_pieces(bert_like())).tolist() == [5, 10]
+    tokenizer = train_tokenizer(TEXTS, 150)
+    continues = continuing_pieces(tokenizer)
+    assert len(continues) == tokenizer.get_vocab_size()
+    for encoding in tokenizer.encode_batch(TEXTS, add_special_tokens=False):
+        new_word = np.diff(encoding.word_ids, prepend=-1) > 0
+        assert (continues[encoding.ids] == ~new_word).all()
+    with pytest.raises(ValueError, match="read-only"):
+        continues[0] = True
+
+
+def test_a_tokenizer_that_marks_no_pieces_has_no_whole_words() -> None:
+    with pytest.raises(DataError, match=r"is a BPE.*need a WordPiece tokenizer"):
+        continuing_pieces(Tokenizer(models.BPE()))
