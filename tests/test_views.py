@@ -335,6 +335,21 @@ def test_masked_tokens_are_never_replaced() -> None:
     rate_within_five_sigma(hit, 0.3 * (1 - 1 / len(ordinary_ids(synthetic.corpus().tokenizer))))
 
 
+def test_an_unknown_character_is_neither_masked_nor_replaced() -> None:
+    tokenizer = synthetic.corpus().tokenizer
+    corpus = build_corpus([("", "da \u6f22 du [MASK]")] * 200, tokenizer)
+    crop = PLAIN.replace(query_crop=(1, 1))
+    plain, masked, replaced = (
+        two_views(corpus, np.arange(200), stream(0, "test"), config)[0].tokens
+        for config in (crop, crop.replace(query_mask=0.5), crop.replace(query_replace=0.5))
+    )
+    ids = special_ids(tokenizer)
+    assert (plain == ids.unk).sum() == 200
+    assert (plain == ids.mask).sum() == 200
+    assert ((masked == ids.unk) == (plain == ids.unk)).all()
+    assert (np.isin(replaced, [ids.unk, ids.mask]) == np.isin(plain, [ids.unk, ids.mask])).all()
+
+
 def test_whole_words_of_a_tokenizer_stay_whole() -> None:
     """A continuing piece is masked exactly when the piece before it is."""
     texts = list(synthetic.world().texts())
