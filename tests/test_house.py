@@ -17,12 +17,12 @@ PACKAGE = ROOT / "contriever_lite"
 
 # A module imports only modules that stand before it.
 ORDER = """
-    errors files settings config rng tokens corpus augment views batch encoder cached distributed
+    errors files settings config rng tokens corpus augment views batch distributed encoder cached
     loss diagnostics criterion key_queue ema objective build table_adam memory journal state train
     checkpoint retriever
     records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
     registry collection trec search fusion
-    evaluate runs report plots demo commands cli
+    evaluate runs report sweep plots demo commands cli
     exercises_words exercises_vectors exercises_loss
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

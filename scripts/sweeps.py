@@ -1,0 +1,202 @@
+"""Make the recorded sweeps in data/runs/sweeps/ again: the book's comparisons that take too long
+for a chapter.
+
+    python scripts/sweeps.py augmentations     one of them
+    python scripts/sweeps.py                   all that are not there
+    ... --data scifact                         one collection only
+
+Every sweep varies one thing around one base, the paper's recipe made small, and is scored on
+development queries: the dev half of wikipedia-vital, the training claims of SciFact. A file that
+exists is kept, and collections that it lacks are added; remove it to make it again.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from contriever_lite import registry
+from contriever_lite.collection import load_collection
+from contriever_lite.config import TrainConfig
+from contriever_lite.files import write_json
+from contriever_lite.runs import circumstances, read_corpus
+from contriever_lite.sweep import record, sweep
+
+SWEEPS = Path(__file__).resolve().parents[1] / "data" / "runs" / "sweeps"
+SPLITS = {"wikipedia-vital": "dev", "scifact": "train"}
+BASE = TrainConfig(
+    vocab_size=16_000, dimension=256, batch_size=256, steps=400, learning_rate=0.01
+)  # all else as in the paper: two crops of 5 to 50 %, deletion .1, temperature .05
+Settings = dict[str, TrainConfig]
+
+
+def augmentations() -> tuple[str, Settings]:
+    """Which pairs teach most? The paper's table 7, with the row for masking that it lacks."""
+    crop = BASE.replace(query_delete=0.0, key_delete=0.0)
+    return "crop", {
+        "inverse cloze": crop.replace(pair="inverse_cloze"),
+        "crop": crop,
+        "crop + delete": BASE,
+        "crop + replace": crop.replace(query_replace=0.1, key_replace=0.1),
+        "crop + mask": crop.replace(query_mask=0.1, key_mask=0.1),
+        "crop + delete words": BASE.replace(whole_words=True),
+        "short query, long key": BASE.replace(query_tokens=(5, 24), key_crop=(0.5, 1.0)),
+    }
+
+
+def deletion() -> tuple[str, Settings]:
+    """How much to delete, in both views? The paper's .1."""
+    rates = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+    return "0.1", {str(r): BASE.replace(query_delete=r, key_delete=r) for r in rates}
+
+
+def crops() -> tuple[str, Settings]:
+    """How long are the crops? The paper's 5 to 50 %."""
+    ranges = ((0.05, 0.5), (0.1, 0.5), (0.05, 0.25), (0.25, 0.75), (0.5, 1.0), (0.05, 1.0))
+    return "5-50 %", {
+        f"{low * 100:.0f}-{high * 100:.0f} %": BASE.replace(
+            query_crop=(low, high), key_crop=(low, high)
+        )
+        for low, high in ranges
+    }
+
+
+def temperature() -> tuple[str, Settings]:
+    """How sharp is the softmax? The paper's .05."""
+    fixed = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    return "0.05", {
+        **{str(t): BASE.replace(temperature=t) for t in fixed},
+        "learnt, from 0.05": BASE.replace(learn_temperature=True),
+    }
+
+
+def losses() -> tuple[str, Settings]:
+    """Does the loss matter, at the base's temperature?"""
+    return "InfoNCE", {
+        "InfoNCE": BASE,
+        "InfoNCE, symmetric": BASE.replace(symmetric=True),
+        "equation 1 as printed": BASE.replace(loss="equation_1"),
+        "decoupled": BASE.replace(loss="decoupled"),
+        "sigmoid, learnt": BASE.replace(loss="sigmoid", temperature=0.1, learn_temperature=True),
+    }
+
+
+def batch_steps() -> tuple[str, Settings]:
+    """How many negatives, at equal steps? A batch of B has B - 1; larger batches see more text."""
+    return "256", {str(b): BASE.replace(batch_size=b) for b in (2, 4, 16, 64, 256, 1024)}
+
+
+def batch_compute() -> tuple[str, Settings]:
+    """How many negatives, at equal pairs seen? A larger batch makes fewer steps, its learning rate
+    scaled by the square root of its size."""
+    return "256", {
+        str(b): BASE.replace(
+            batch_size=b,
+            steps=BASE.batch_size * BASE.steps // b,
+            learning_rate=BASE.learning_rate * math.sqrt(b / BASE.batch_size),
+        )
+        for b in (16, 64, 256, 1024)
+    }
+
+
+RATES = (0.003, 0.01, 0.03, 0.1)
+SIZES = (256, 1024, 4096, 16_384)
+MOMENTA = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+def queue() -> tuple[str, Settings]:
+    """Past keys without a slow encoder: at which learning rate and queue size does it break?"""
+    small = BASE.replace(batch_size=64, objective="queue")
+    return "256 keys, rate 0.01", {
+        f"{size} keys, rate {rate}": small.replace(queue_size=size, learning_rate=rate)
+        for size in SIZES
+        for rate in RATES
+    }
+
+
+def momentum() -> tuple[str, Settings]:
+    """Which momentum for which queue?"""
+    small = BASE.replace(batch_size=64, objective="moco")
+    return "1024 keys, m 0.9", {
+        f"{size} keys, m {m}": small.replace(queue_size=size, momentum=m)
+        for size in SIZES[:3]
+        for m in MOMENTA
+    }
+
+
+def equal_negatives() -> tuple[str, Settings]:
+    """In-batch against MoCo at equal negatives (the paper's table 6): K = 1,023 each."""
+    queue = {"batch_size": 256, "queue_size": 1023}
+    return "in-batch, 1024", {
+        "in-batch, 1024": BASE.replace(batch_size=1024),
+        "in-batch, 256 (fewer negatives)": BASE,
+        "queue, no slow encoder": BASE.replace(objective="queue", **queue),
+        "queue + batch, both sides learn (XBM)": BASE.replace(
+            objective="queue", batch_negatives=True, key_gradient=True, **queue
+        ),
+        "MoCo, m 0.9": BASE.replace(objective="moco", momentum=0.9, **queue),
+        "MoCo, m 0.99": BASE.replace(objective="moco", momentum=0.99, **queue),
+        "MoCo, m 0.999": BASE.replace(objective="moco", momentum=0.999, **queue),
+        "MoCo, m 0.99, slow one shipped": BASE.replace(
+            objective="moco", momentum=0.99, ship_slow=True, **queue
+        ),
+    }
+
+
+PARTS: dict[str, Callable[[], tuple[str, Settings]]] = {
+    part.__name__: part
+    for part in (augmentations, deletion, crops, temperature, losses, batch_steps, batch_compute,
+                 queue, momentum, equal_negatives)
+}  # fmt: skip
+SEEDS = {"augmentations": (0, 1, 2, 3, 4), "equal_negatives": (0, 1, 2, 3, 4)}
+
+
+def make(name: str, data: str) -> None:
+    """Run one sweep on one collection, and add it to its file."""
+    file = SWEEPS / f"{name}.json"
+    done = json.loads(file.read_text()) if file.exists() else {"results": {}}
+    if data in done["results"]:
+        return
+    baseline, settings = PARTS[name]()
+    corpus = read_corpus(data, BASE.vocab_size)
+    seeds = SEEDS.get(name, (0, 1, 2))
+    trials = sweep(settings, corpus, load_collection(data, SPLITS[data]), seeds)
+    base = BASE.to_dict()
+    changes = {
+        label: {k: v for k, v in config.to_dict().items() if v != base[k]}
+        for label, config in settings.items()
+    }
+    found = {
+        "sweep": name,
+        "question": PARTS[name].__doc__,
+        "command": f"python scripts/sweeps.py {name}",
+        "splits": SPLITS,
+        "seeds": seeds,
+        "baseline": baseline,
+        "settings": changes,
+        "results": {**done["results"], data: record(trials, baseline)},
+        **circumstances(BASE),
+    }
+    write_json(found, file, overwrite=True)
+    for label, result in found["results"][data].items():
+        print(f"{data:16} {label:40} {result['ndcg@10']['mean']:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="*", metavar="SWEEP", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--data", choices=SPLITS, action="append")
+    arguments = parser.parse_args()
+    for name in arguments.part or PARTS:
+        if name not in PARTS:
+            parser.error(f"no sweep {name!r}; choose of {', '.join(PARTS)}")
+        for data in arguments.data or SPLITS:
+            registry.get(data) if data != "wikipedia-vital" else None
+            make(name, data)
+
+
+if __name__ == "__main__":
+    main()
