@@ -26,7 +26,7 @@ from contriever_lite.sweep import record, sweep
 SWEEPS = Path(__file__).resolve().parents[1] / "data" / "runs" / "sweeps"
 SPLITS = {"wikipedia-vital": "dev", "scifact": "train"}
 BASE = TrainConfig(
-    vocab_size=16_000, dimension=256, batch_size=256, steps=400, learning_rate=0.01
+    vocab_size=16_000, dimension=256, batch_size=256, steps=300, learning_rate=0.01
 )  # all else as in the paper: two crops of 5 to 50 %, deletion .1, temperature .05
 Settings = dict[str, TrainConfig]
 
@@ -108,20 +108,26 @@ MOMENTA = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 def queue() -> tuple[str, Settings]:
     """Past keys without a slow encoder: at which learning rate and queue size does it break?"""
     small = BASE.replace(batch_size=64, objective="queue")
-    return "256 keys, rate 0.01", {
-        f"{size} keys, rate {rate}": small.replace(queue_size=size, learning_rate=rate)
-        for size in SIZES
-        for rate in RATES
+    return "in-batch, 63, rate 0.01", {
+        "in-batch, 63, rate 0.01": small.replace(objective="in_batch"),
+        **{
+            f"{size} keys, rate {rate}": small.replace(queue_size=size, learning_rate=rate)
+            for size in SIZES
+            for rate in RATES
+        },
     }
 
 
 def momentum() -> tuple[str, Settings]:
     """Which momentum for which queue?"""
     small = BASE.replace(batch_size=64, objective="moco")
-    return "1024 keys, m 0.9", {
-        f"{size} keys, m {m}": small.replace(queue_size=size, momentum=m)
-        for size in SIZES[:3]
-        for m in MOMENTA
+    return "in-batch, 63", {
+        "in-batch, 63": small.replace(objective="in_batch"),
+        **{
+            f"{size} keys, m {m}": small.replace(queue_size=size, momentum=m)
+            for size in SIZES[:3]
+            for m in MOMENTA
+        },
     }
 
 
