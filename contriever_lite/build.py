@@ -1,5 +1,7 @@
 """From settings to the parts of a run: encoder, criterion, objective."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -57,7 +59,7 @@ def new_objective(config: TrainConfig, encoder: nn.Module) -> InBatch | Queue | 
     return MoCo(encoder, criterion, queue, _momentum(config), **same)
 
 
-def _momentum(config: TrainConfig) -> object:
+def _momentum(config: TrainConfig) -> float | Callable[[int], float]:
     if config.momentum_schedule == "constant":
         return config.momentum
     return lambda update: cosine_momentum(update, config.steps, config.momentum)

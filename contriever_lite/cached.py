@@ -14,7 +14,7 @@ class CachedGradients(nn.Module):
     runs one micro-batch again at a time, with the same dropout, and feeds it its part of the
     vectors' gradient. The chain rule makes this the gradient of the whole batch; the price is a
     second forward. Gao et al. 2021 (GradCache); here through `torch.utils.checkpoint`, so it goes
-    with every objective.
+    with every objective. Not for layers that look across rows, such as batch normalisation.
     """
 
     def __init__(self, encoder: nn.Module, rows: int) -> None:
@@ -31,4 +31,12 @@ class CachedGradients(nn.Module):
         parts = [batch.rows(start, min(start + self.rows, len(batch))) for start in starts]
         if not torch.is_grad_enabled():
             return torch.cat([self.encoder(part) for part in parts])
-        return torch.cat([checkpoint(self.encoder, part, use_reentrant=False) for part in parts])
+        return torch.cat([self._again_later(part) for part in parts])
+
+    def _again_later(self, part: TokenBatch) -> Tensor:
+        """Tensors are handed over one by one: `checkpoint` looks at them for the device whose
+        generator it must replay."""
+        return checkpoint(self._encode, part.tokens, part.lengths, use_reentrant=False)
+
+    def _encode(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return self.encoder(TokenBatch(tokens, lengths))

@@ -43,6 +43,8 @@ COMMANDS = {
         _option("--set", dest="settings", nargs="+", action="extend", default=[],
                 metavar="key=value", help="change settings of the preset"),
         _option("--seed", type=int, metavar="N"),
+        _option("--resume", action="store_true",
+                help="go on with a run that was interrupted; same settings, same result"),
         _option("--dry-run", action="store_true", help="show the settings and stop"),
     ]),
     "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [

@@ -69,7 +69,7 @@ def train(arguments: Namespace) -> None:
     if arguments.dry_run:
         print(describe(config))
         return
-    retriever = train_run(config, arguments.data, arguments.out)
+    retriever = train_run(config, arguments.data, arguments.out, arguments.resume)
     size = sum(p.numel() for p in retriever.encoder.parameters())
     print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
 

@@ -18,6 +18,9 @@ PAIRS = ("crops", "inverse_cloze")
 LOSSES = ("info_nce", "equation_1", "decoupled", "sigmoid")
 OBJECTIVES = ("in_batch", "queue", "moco")
 SCHEDULES = ("constant", "cosine")
+QUEUES = {"objective": ("queue", "moco")}
+QUEUE, MOCO = {"objective": ("queue",)}, {"objective": ("moco",)}
+TWO_WAYS = {"objective": ("in_batch",), "loss": ("info_nce",)}
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,14 @@ class TrainConfig:
     pair: str = setting("crops", "or inverse_cloze; paper crops (table 7)", choices=PAIRS)
     span_kept: float = setting(0.1, "probability, inverse_cloze; Lee et al. .1", low=0, high=1)
     query_crop: tuple[float, float] = setting(
-        (0.05, 0.5), "query view: fraction of the window; paper .05 to .5 (A.1)", low=0, high=1
+        (0.05, 0.5), "query view: share of window; paper .05, .5 (A.1)", ordered=True, low=0, high=1
     )
     query_tokens: tuple[int, int] | None = setting(
-        None, "query view in tokens, instead of query_crop; paper: not used", low=1
+        None, "query view in tokens, instead of query_crop; paper: not used", ordered=True, low=1
     )
     query_views: int = setting(1, "query views of each document, a step; paper 1", low=1)
     key_crop: tuple[float, float] = setting(
-        (0.05, 0.5), "key view: fraction of the window; paper .05 to .5 (A.1)", low=0, high=1
+        (0.05, 0.5), "key view: share of window; paper .05, .5 (A.1)", ordered=True, low=0, high=1
     )
     query_delete: float = setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
     key_delete: float = setting(0.1, "probability, a token; paper .1 (A.1)", low=0, below=1)
@@ -63,7 +66,9 @@ class TrainConfig:
     temperature: float = setting(0.05, "tau; paper .05 (A.1)", above=0)
     learn_temperature: bool = setting(False, "tau (and sigmoid's bias) learnt; paper no")
     bias: float = setting(-10.0, "of the sigmoid loss, at first")
-    symmetric: bool = setting(False, "also find queries from keys; reference code no")
+    symmetric: bool = setting(
+        False, "also find queries from keys; reference code no", needs=TWO_WAYS
+    )
     skip_same_text: bool = setting(False, "equal texts are no negatives; reference code no")
     # negatives
     objective: str = setting(
@@ -71,12 +76,18 @@ class TrainConfig:
     )
     queue_size: int = setting(4096, "keys; paper 131,072 (A.1)", low=1)
     momentum: float = setting(0.9995, "of the slow encoder; paper .9995 (A.1)", low=0, high=1)
-    momentum_schedule: str = setting("constant", "cosine grows to 1", choices=SCHEDULES)
-    batch_negatives: bool = setting(False, "queue, moco: the batch's keys too; reference code no")
-    key_gradient: bool = setting(False, "queue: through the batch's keys too; paper no")
-    key_dropout: bool = setting(True, "on where keys are encoded; reference code yes")
-    queue_noise: bool = setting(False, "the queue starts full of noise; reference code yes")
-    ship_slow: bool = setting(False, "moco: the slow encoder is the result; reference code no")
+    momentum_schedule: str = setting(
+        "constant", "cosine grows to 1; paper constant", choices=SCHEDULES, needs=MOCO
+    )
+    batch_negatives: bool = setting(
+        False, "the batch's other keys too; reference code no", needs=QUEUES
+    )
+    key_gradient: bool = setting(False, "through the batch's keys too; paper no", needs=QUEUE)
+    key_dropout: bool = setting(True, "on where keys are encoded; reference yes", needs=QUEUES)
+    queue_noise: bool = setting(
+        False, "the queue starts full of noise; reference yes", needs=QUEUES
+    )
+    ship_slow: bool = setting(False, "the slow encoder is the result; reference no", needs=MOCO)
     micro_batch: int | None = setting(None, "rows a forward, gradients cached; paper no", low=1)
     # optimisation
     batch_size: int = setting(1024, "pairs a step; paper 2,048 (A.1)", low=2)
@@ -95,20 +106,10 @@ class TrainConfig:
                 f"query_views = {self.query_views} with pair = 'inverse_cloze': a key lacks one "
                 "query's span; set query_views=1"
             )
-        if self.symmetric and self.loss != "info_nce":
+        if self.key_gradient and not self.key_dropout:
             raise ConfigError(
-                f"symmetric = True with loss = {self.loss!r}: only info_nce has two directions; "
-                "set symmetric=false"
-            )
-        if self.symmetric and self.objective != "in_batch":
-            raise ConfigError(
-                f"symmetric = True with objective = {self.objective!r}: a queue holds keys only, "
-                "so no key can look for queries; set symmetric=false, or objective=in_batch"
-            )
-        if self.ship_slow and self.objective != "moco":
-            raise ConfigError(
-                f"ship_slow = True with objective = {self.objective!r}: only moco has a slow "
-                "encoder; set ship_slow=false, or objective=moco"
+                "key_gradient = True with key_dropout = False: keys that learn are encoded with "
+                "the queries, dropout on; set key_dropout=true"
             )
 
     def replace(self, **changes: Any) -> "TrainConfig":

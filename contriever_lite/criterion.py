@@ -13,10 +13,12 @@ COLDEST = 0.01  # a learnt temperature never falls below this, as in CLIP (Radfo
 
 
 class Criterion(nn.Module):
-    """function(q, k, negatives, temperature=..., ignore=..., **settings) -> scalar, from loss.py.
+    """A function of loss.py that knows its settings: a scalar for any (q, k, negatives).
+
+        L = function(q, k, negatives, tau, ignore, settings)
 
     learnt=True makes the temperature a parameter, kept positive by its logarithm (CLIP), and with
-    it `bias`, for a loss that has one (SigLIP).
+    it `bias`, for a loss that has one (SigLIP). Raises ConfigError if temperature <= 0.
     """
 
     def __init__(
@@ -29,23 +31,17 @@ class Criterion(nn.Module):
         super().__init__()
         if not temperature > 0:
             raise ConfigError(f"temperature = {temperature}: must be more than 0")
-        self.function, self.settings, self.learnt = function, settings, learnt
-        self.fixed = {"temperature": float(temperature)}
-        if "bias" in settings:
-            self.fixed["bias"] = float(settings.pop("bias"))
+        self.function, self.settings = function, settings
+        self.learnt, self.start = learnt, float(temperature)
         if learnt:
             self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-            if "bias" in self.fixed:
-                self.bias = nn.Parameter(torch.tensor(self.fixed["bias"]))
+        if learnt and "bias" in settings:
+            self.bias = settings["bias"] = nn.Parameter(torch.tensor(float(settings["bias"])))
 
-    def numbers(self) -> dict[str, float | Tensor]:
-        """The temperature (and the bias): fixed numbers, or learnt tensors with gradient."""
-        if not self.learnt:
-            return self.fixed
-        with torch.no_grad():
-            self.log_temperature.clamp_(min=math.log(COLDEST))
-        learnt = {"temperature": self.log_temperature.exp()}
-        return learnt | ({"bias": self.bias} if "bias" in self.fixed else {})
+    @property
+    def temperature(self) -> float | Tensor:
+        """tau: a fixed number, or a learnt scalar with gradient."""
+        return self.log_temperature.exp() if self.learnt else self.start
 
     def forward(
         self,
@@ -55,4 +51,8 @@ class Criterion(nn.Module):
         ignore: Tensor | None = None,
     ) -> Tensor:
         """The loss of q (M B, D) and k (B, D), a scalar; arguments as in loss.py."""
-        return self.function(q, k, negatives, ignore=ignore, **self.numbers(), **self.settings)
+        if self.learnt:
+            with torch.no_grad():  # not in the graph: at the floor, the gradient can still raise it
+                self.log_temperature.clamp_(min=math.log(COLDEST))
+        settings = {"temperature": self.temperature, **self.settings}
+        return self.function(q, k, negatives, ignore=ignore, **settings)

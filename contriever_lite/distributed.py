@@ -1,8 +1,9 @@
 """Gathering across processes, with the gradient of the whole batch; the identity on one process.
 
-The rule: `DistributedDataParallel` averages gradients over the processes. If each computes the mean
-loss of its own queries against all keys, and the gradient of a gathered tensor is summed over the
-processes, the average is the gradient of the loss over the whole batch, exactly.
+The rule: `DistributedDataParallel` averages gradients over the processes. If the mean of the
+processes' losses is the loss of the whole batch (each has its own queries' part, or each the whole)
+and the gradient of a gathered tensor is summed over the processes, then that average is the
+gradient of the whole batch, exactly.
 """
 
 import torch
@@ -29,7 +30,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
+        gradient = gradient.clone(memory_format=torch.contiguous_format)  # autograd keeps its own
         dist.all_reduce(gradient)
         return gradient[rank()]
 

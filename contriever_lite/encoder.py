@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contriever_lite.batch import TokenBatch
+from contriever_lite.distributed import world
 
 
 class BagEncoder(nn.Module):
@@ -17,7 +18,8 @@ class BagEncoder(nn.Module):
     in seconds, and already a dense retriever.
 
     Gradients are sparse: a step reads and writes only the rows of the pieces in its batch, so its
-    cost does not grow with the vocabulary. Train it with `table_adam.TableAdam`.
+    cost does not grow with the vocabulary. Train it with `table_adam.TableAdam`. With several
+    processes they are dense: `DistributedDataParallel` takes sparse ones from nn.Embedding only.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class BagEncoder(nn.Module):
     def forward(self, batch: TokenBatch) -> Tensor:
         """B rows of tokens -> (B, D) float32."""
         pieces, token_to_piece = batch.tokens.unique(return_inverse=True)
-        rows = F.embedding(pieces, self.vectors, sparse=True)
-        rows = rows * F.embedding(pieces, self.log_weights, sparse=True).exp()
+        sparse = world() == 1
+        rows = F.embedding(pieces, self.vectors, sparse=sparse)
+        rows = rows * F.embedding(pieces, self.log_weights, sparse=sparse).exp()
         vectors = F.embedding_bag(token_to_piece, rows, batch.offsets, mode="sum")
         return F.normalize(vectors, dim=1) if self.normalise else vectors
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from contriever_lite.files import new_file
+
 
 class Journal:
     """write(step, ...) adds a step's numbers, and an evaluation's where one is due.
@@ -26,28 +28,29 @@ class Journal:
         self.done = 0
         self.file = None
 
-    def after(self, done: int) -> "Journal":
-        """The log of a run that goes on after `done` steps: lines of later ones, which will come
-        again, are cut off."""
+    def cut(self, done: int) -> None:
+        """Go on after `done` steps, before the log is opened: lines that will come again go, and
+        the seconds go on from the last that stays."""
         self.done = done
-        return self
+        if self.path is None or not self.path.exists():
+            return
+        lines = [line for line in self.path.read_text("utf-8").splitlines() if self._stays(line)]
+        with new_file(self.path, overwrite=True) as work:
+            work.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        self.start -= json.loads(lines[-1])["seconds"] if lines else 0
+
+    def _stays(self, line: str) -> bool:
+        try:
+            return 0 < self.done >= json.loads(line)["step"]
+        except (ValueError, KeyError):  # half a line, from a run that was killed
+            return False
 
     def __enter__(self) -> "Journal":
         if self.path is not None:
-            if self.done and self.path.exists():
-                lines = self.path.read_text("utf-8").splitlines()
-                kept = "".join(f"{line}\n" for line in lines if self._done(line))
-                self.path.write_text(kept, "utf-8")
             self.file = self.path.open("a", encoding="utf-8")
         if not self.done:
             self.write(0)
         return self
-
-    def _done(self, line: str) -> bool:
-        try:
-            return json.loads(line)["step"] <= self.done
-        except (ValueError, KeyError):  # half a line, from a run that was killed
-            return False
 
     def __exit__(self, *_: object) -> None:
         if self.file is not None:

@@ -80,8 +80,8 @@ def decoupled(
     scores = masked_scores(q, k, negatives, temperature, ignore)
     positive = is_positive(q, k, scores.shape[1])
     rest = scores.masked_fill(positive, float("-inf"))
-    any_left = rest.isfinite().any(dim=1, keepdim=True)
-    pushed = rest.masked_fill(~any_left, 0).logsumexp(dim=1) * any_left[:, 0]
+    alone = rest.isneginf().all(dim=1)
+    pushed = rest.masked_fill(alone[:, None], 0).logsumexp(dim=1).masked_fill(alone, 0)
     return (pushed - scores[positive]).mean()
 
 

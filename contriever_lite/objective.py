@@ -9,7 +9,7 @@ With several processes each gets its part of the pairs; the gradient is the whol
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from contriever_lite.key_queue import KeyQueue
 from contriever_lite.loss import same_text
 
 Loss = Callable[..., Tensor]  # (q, k, negatives, ignore=...) -> scalar: a Criterion, or a function
-Result = tuple[Tensor, dict[str, Tensor]]
+Result = tuple[Tensor, dict[str, Tensor]]  # the loss, and what was measured
 
 
 class InBatch(nn.Module):
@@ -91,7 +91,8 @@ class Queue(nn.Module):
         if self.key_gradient:
             return self.encoder(pairs.both).split([len(pairs.query), len(pairs)])
         q = self.encoder(pairs.query)
-        with torch.no_grad(), _mode(self.key_encoder, self.training and self.key_dropout):
+        quiet = nullcontext() if self.key_dropout else _without_dropout(self.key_encoder)
+        with torch.no_grad(), quiet:
             return q, self.key_encoder(pairs.key)
 
     def forward(self, pairs: PairBatch, measure: bool = True) -> Result:
@@ -118,18 +119,19 @@ class Queue(nn.Module):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Push the keys of the step, those of all processes in the same order on each."""
-        for k, documents in self._fresh:
+        """Push the keys of the step at once, those of all processes in the same order on each."""
+        if self.training and self._fresh:
+            k, documents = map(torch.cat, zip(*self._fresh, strict=True))
             self.queue.push(gather(k), gather(documents))
-        self._fresh.clear()
+            self._fresh.clear()
 
 
 class MoCo(Queue):
     """A queue whose keys come from a slow copy of the encoder, so that old keys stay comparable.
 
-    momentum: m of ema.ema_update, or a function of the number of updates so far. The slow encoder
-    moves in `after_step`, after the optimizer's step: the numbers are those of He et al. 2020 and
-    of the reference code, which move it at the start of the next forward.
+    momentum: m of ema.ema_update, or a function of the number of updates so far; the rest as for
+    Queue. The slow encoder moves in `after_step`, after the optimizer's step: the numbers are those
+    of He et al. 2020 and of the reference code, which move it at the start of the next forward.
     """
 
     def __init__(
@@ -138,9 +140,13 @@ class MoCo(Queue):
         criterion: Loss,
         queue: KeyQueue,
         momentum: float | Callable[[int], float] = 0.9995,
-        **settings: bool,
+        *,
+        batch_negatives: bool = False,
+        key_dropout: bool = True,
+        skip_same_text: bool = False,
     ) -> None:
-        super().__init__(encoder, criterion, queue, **settings)
+        settings = {"batch_negatives": batch_negatives, "skip_same_text": skip_same_text}
+        super().__init__(encoder, criterion, queue, key_dropout=key_dropout, **settings)
         self.slow = slow_copy(encoder)
         self.momentum = momentum
         self.updates = 0
@@ -153,9 +159,10 @@ class MoCo(Queue):
     def after_step(self) -> None:
         """Push the keys of the step, then move the slow encoder."""
         super().after_step()
-        m = self.momentum(self.updates) if callable(self.momentum) else self.momentum
-        ema_update(self.slow, self.encoder, m)
-        self.updates += 1
+        if self.training:
+            m = self.momentum(self.updates) if callable(self.momentum) else self.momentum
+            ema_update(self.slow, self.encoder, m)
+            self.updates += 1
 
     def get_extra_state(self) -> Tensor:
         """The number of updates, for the state_dict."""
@@ -167,17 +174,23 @@ class MoCo(Queue):
 
 
 @contextmanager
-def _mode(module: nn.Module, training: bool) -> Iterator[None]:
-    was = module.training
-    module.train(training)
+def _without_dropout(encoder: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in encoder.modules()]
+    encoder.eval()
     try:
         yield
     finally:
-        module.train(was)
+        for part, training in modes:
+            part.training = training
 
 
 @torch.no_grad()
-def _measures(q: Tensor, k: Tensor, negatives: Tensor | None, ignore: Tensor | None) -> dict:
-    found = {"accuracy": accuracy, "mean_rank": mean_rank}
-    numbers = {name: measure(q, k, negatives, ignore) for name, measure in found.items()}
-    return numbers | {"deviation": deviation(q)}
+def _measures(
+    q: Tensor, k: Tensor, negatives: Tensor | None, ignore: Tensor | None
+) -> dict[str, Tensor]:
+    """Of this process's queries; deviation of all, which rows that come twice do not change."""
+    return {
+        "accuracy": accuracy(q, k, negatives, ignore),
+        "mean_rank": mean_rank(q, k, negatives, ignore),
+        "deviation": deviation(gather(q)),
+    }

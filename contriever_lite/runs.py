@@ -3,11 +3,12 @@
 RUN/config.json     every setting, resolved
 RUN/metrics.jsonl   a line a step
 RUN/state.pt        the state of an unfinished run (state.py)
-RUN/model/          the model folder (checkpoint.py)
 RUN/run.json        the record: source, settings, commit, versions, device, seconds
+RUN/model/          the model folder (checkpoint.py)
 """
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.files import refuse_to_overwrite, write_json
+from contriever_lite.files import write_json
 from contriever_lite.records import Faults, json_objects
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.state import refuse_differences
@@ -77,10 +78,10 @@ def train_run(
     RUN/state.pt holds the run's state while it is under way, replaced every `save_every` seconds.
     Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
     same weights: it needs the same settings and documents, and refuses (ConfigError) others, and a
-    run that is finished.
+    run that is finished. Where no state was saved yet, it starts the run again.
     """
     out, seconds = Path(out), {}
-    _refuse_unfit(out) if resume else refuse_to_overwrite(out)
+    _refuse_unfit(out, resume)
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
@@ -94,18 +95,24 @@ def train_run(
         config, corpus, out / "metrics.jsonl", state=out / "state.pt", save_every=save_every
     )
     seconds["training"] = round(time.perf_counter() - start, 1)
+    record = {"source": str(source), "resumed": resume, **circumstances(config)}
+    write_json({**record, "seconds": seconds}, out / "run.json", overwrite=resume)
     retriever = retriever_for(encoder, corpus.tokenizer, config)
-    retriever.save(out / "model")
-    write_json({"source": str(source), "resumed": resume, **circumstances(config),
-                "seconds": seconds}, out / "run.json")  # fmt: skip
-    (out / "state.pt").unlink(missing_ok=True)
+    retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
+    for left in out.glob("state.pt*"):
+        left.unlink()
     return retriever
 
 
-def _refuse_unfit(out: Path) -> None:
-    if (out / "model").exists():
+def _refuse_unfit(out: Path, resume: bool) -> None:
+    if not resume and os.path.lexists(out):
+        raise DataError(
+            f"{out} exists already; choose another name or move it away first, or, if it is a run "
+            "that was interrupted, go on with it: --resume"
+        )
+    if resume and (out / "model").exists():
         raise ConfigError(f"{out} is finished: its model is in {out / 'model'}; nothing to resume")
-    if not (out / "config.json").is_file():
+    if resume and not (out / "config.json").is_file():
         raise ConfigError(
             f"{out} is not a run: it has no config.json. To start one, leave --resume out"
         )

@@ -10,9 +10,13 @@ from contriever_lite.errors import ConfigError
 _BOUNDS = {"low": "at least", "above": "more than", "high": "at most", "below": "less than"}
 
 
-def setting(default: Any, about: str, **bounds: Any) -> Any:
-    """A field with a line about it and perhaps bounds: low, above, high, below; or choices."""
-    return field(default=default, metadata={"about": about, **bounds})
+def setting(default: Any, about: str, **rules: Any) -> Any:
+    """A field with a line about it and its rules.
+
+    low, above, high, below: bounds. choices: all values. ordered: of a pair, the smaller number
+    comes first. needs: {other field: its values with which this one may differ from its default}.
+    """
+    return field(default=default, metadata={"about": about, **rules})
 
 
 def check_settings(record: Any) -> None:
@@ -23,6 +27,8 @@ def check_settings(record: Any) -> None:
         value = _coerce(item.name, kinds[item.name], getattr(record, item.name))
         object.__setattr__(record, item.name, value)
         _check(item, value)
+    for item in fields(record):
+        _check_needs(record, item)
 
 
 def _coerce(name: str, kind: Any, value: Any) -> Any:
@@ -56,5 +62,16 @@ def _check(item: Field, value: Any) -> None:
     if not all(tests[key](n, bound) for key, bound in given.items() for n in numbers):
         words = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in given.items())
         raise ConfigError(f"{item.name} = {value!r}: must be {words}")
-    if isinstance(value, tuple) and item.name != "betas" and value[0] > value[1]:
+    if rule.get("ordered") and value is not None and value[0] > value[1]:
         raise ConfigError(f"{item.name} = {value!r}: the smaller number comes first")
+
+
+def _check_needs(record: Any, item: Field) -> None:
+    value, usual = getattr(record, item.name), item.default
+    for other, allowed in item.metadata.get("needs", {}).items():
+        found = getattr(record, other)
+        if value != usual and found not in allowed:
+            raise ConfigError(
+                f"{item.name} = {value!r} with {other} = {found!r}, which has no use for it; set "
+                f"{item.name}={str(usual).lower()}, or {other}={' or '.join(allowed)}"
+            )

@@ -3,6 +3,8 @@ where it was and ends with the same weights."""
 
 import hashlib
 import json
+import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,16 @@ from torch.optim import Optimizer
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import CheckpointError, ConfigError
-from contriever_lite.files import new_file
+
+# What torch.load and load_state_dict raise on a file that is cut short, or not a state at all.
+UNREADABLE = (RuntimeError, EOFError, OSError, LookupError, TypeError, pickle.UnpicklingError)
 
 
 class RunState:
-    """Model, queue, slow encoder, optimizer and step, in one file.
+    """Encoder, queue, slow encoder, optimizer and step, in one file.
 
-    Batches and views are pure functions of (seed, step), so nothing else is needed. path: None
-    keeps no state. every: seconds between two saves.
+    Batches, views and dropout are pure functions of (seed, step), so nothing else is needed. path:
+    None keeps no state. every: seconds between two saves.
     """
 
     def __init__(
@@ -46,8 +50,11 @@ class RunState:
             "objective": objective.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
-        with new_file(self.path, overwrite=True) as work:
-            torch.save(state, work)
+        # A name of its own, so that what a killed process leaves half-written is written over.
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        work = self.path.with_name(f"{self.path.name}.part")
+        torch.save(state, work)
+        os.replace(work, self.path)
         self.last = time.monotonic()
 
     def save_if_due(self, step: int, objective: nn.Module, optimizer: Optimizer) -> None:
@@ -59,28 +66,29 @@ class RunState:
         """Load the file, if it is there, into objective and optimizer; returns the steps done.
 
         Raises ConfigError if the file was made with other settings, naming each, or from another
-        corpus, and CheckpointError if it cannot be read.
+        corpus, and CheckpointError if it cannot be read or holds another kind of encoder.
         """
         if self.path is None or not self.path.exists():
             return 0
-        state = self._read()
-        refuse_differences(json.loads(state["config"]), self.config, self.path)
-        if state["corpus"] != self.corpus:
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            refuse_differences(json.loads(state["config"]), self.config, self.path)
+            self._refuse_other_corpus(state["corpus"])
+            objective.load_state_dict(state["objective"])
+            optimizer.load_state_dict(state["optimizer"])
+            return state["step"]
+        except UNREADABLE as error:
+            raise CheckpointError(
+                f"{self.path}: cannot be read as this run's state: {error}. Remove the file to "
+                "start this run again from step 0."
+            ) from error
+
+    def _refuse_other_corpus(self, corpus: str) -> None:
+        if corpus != self.corpus:
             raise ConfigError(
                 f"{self.path} was made from other documents or another tokenizer; go on with the "
                 "same --data, or start anew with another --out"
             )
-        objective.load_state_dict(state["objective"])
-        optimizer.load_state_dict(state["optimizer"])
-        return state["step"]
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            return torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-            raise CheckpointError(
-                f"{self.path}: cannot be read: {error}. Remove it to start this run from step 0."
-            ) from error
 
 
 def refuse_differences(old: dict[str, Any], new: dict[str, Any], place: Path) -> None:

@@ -1,5 +1,7 @@
 """Adam for embedding tables whose gradients are sparse."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,11 @@ class TableAdam(torch.optim.Adam):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **{"fused": True, **kwargs})
         self._buffers: dict[Tensor, Tensor] = {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or a loaded state, begins with no buffers; they hold nothing between steps."""
+        super().__setstate__(state)
+        self._buffers = {}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -18,6 +18,7 @@ from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, TrainingError
 from contriever_lite.journal import Journal
 from contriever_lite.memory import keep_freed_memory
+from contriever_lite.rng import torch_globals
 from contriever_lite.state import RunState
 from contriever_lite.table_adam import TableAdam
 from contriever_lite.views import two_views
@@ -45,7 +46,8 @@ def train(
     every `evaluate_every` steps and after the last, and its numbers join the log. encoder: start
     from this one, which is trained in place, instead of a new one. views: what makes two views of a
     document, in place of views.two_views. state: a file that keeps the run's state, replaced every
-    `save_every` seconds; if it is there, the run goes on from it, to the same weights.
+    `save_every` seconds; if it is there, the run goes on from it, to the same weights, and so does
+    the log, without its lines of steps that come again.
 
     Started in several processes (torchrun, accelerate launch), they share each batch, and the run
     is that of one process up to rounding. Raises ConfigError if the corpus is too small for a batch
@@ -55,14 +57,16 @@ def train(
     accelerator = _accelerator()
     me, processes = accelerator.process_index, accelerator.num_processes
     config, usable = fit(config, corpus, processes)
-    objective = new_objective(config, encoder or new_encoder(config, corpus))
+    objective = new_objective(config, new_encoder(config, corpus) if encoder is None else encoder)
     run = RunState(state, config, corpus, save_every)
-    look = evaluate and (lambda step: evaluate(result(objective, config), step))
 
     def pairs_of(step: int) -> PairBatch:
         return batch_of_step(corpus, usable, config, step, views).part(me, processes)
 
-    journal = Journal(log, look, evaluate_every, config.steps) if me == 0 else Journal()
+    journal = Journal()
+    if accelerator.is_main_process:
+        look = evaluate and _looking(evaluate, objective, config)
+        journal = Journal(log, look, evaluate_every, config.steps)
     _loop(accelerator, config, objective, pairs_of, run, journal)
     return result(objective, config).to("cpu").eval()
 
@@ -78,22 +82,59 @@ def _loop(
     objective.train().to(accelerator.device)
     optimizer = _optimizer(config, objective)
     first = run.restore(objective, optimizer)
-    forward, stepper = accelerator.prepare(objective, optimizer)
-    quiet = True if accelerator.process_index else None
+    if run.path is not None:
+        journal.cut(first)
+    parts = accelerator.prepare(objective, optimizer)
+    quiet = None if accelerator.is_main_process else True
     steps = tqdm(range(first, config.steps), "training", config.steps, initial=first,
                  unit=" steps", leave=False, disable=quiet)  # fmt: skip
-    with journal.after(first), steps:
+    with journal, steps:
         for step in steps:
-            pairs = pairs_of(step).to(accelerator.device)
-            loss, measures = forward(pairs, measure=step % MEASURE_EVERY == 0)
-            _update(accelerator, stepper, loss, config, step)
+            numbers = _step(accelerator, *parts, pairs_of(step), config, step)
             objective.after_step()
-            numbers = {"loss": accelerator.reduce(loss.detach(), "mean"), **measures}
-            numbers = {name: number.item() for name, number in numbers.items()}
             journal.write(step + 1, learning_rate=learning_rate(config, step), **numbers)
             steps.set_postfix(numbers, refresh=False)
             if accelerator.is_main_process:
                 run.save_if_due(step + 1, objective, optimizer)
+
+
+def _step(
+    accelerator: Accelerator,
+    objective: nn.Module,
+    optimizer: Optimizer,
+    pairs: PairBatch,
+    config: TrainConfig,
+    step: int,
+) -> dict[str, float]:
+    """One update; returns the loss and what was measured, means over the processes."""
+    device, me = accelerator.device, accelerator.process_index
+    with torch_globals(config.seed, "dropout", device, rank=me, step=step):
+        loss, measures = objective(pairs.to(device), measure=step % MEASURE_EVERY == 0)
+    means = accelerator.reduce({"loss": loss.detach(), **measures}, "mean")
+    numbers = {name: mean.item() for name, mean in means.items()}
+    if not math.isfinite(numbers["loss"]):
+        raise TrainingError(
+            f"the loss is {numbers['loss']} at step {step + 1}; lower learning_rate or raise "
+            "temperature, and start again"
+        )
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    optimizer.step()
+    return numbers
+
+
+def _looking(
+    evaluate: Evaluate, objective: nn.Module, config: TrainConfig
+) -> Callable[[int], dict[str, float]]:
+    def look(step: int) -> dict[str, float]:
+        objective.eval()
+        numbers = evaluate(result(objective, config), step)
+        objective.train()
+        return numbers
+
+    return look
 
 
 def _accelerator() -> Accelerator:
@@ -137,18 +178,3 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     if step < w:
         return config.learning_rate * (step + 1) / w
     return config.learning_rate * (1 + math.cos(math.pi * (step - w) / (config.steps - w))) / 2
-
-
-def _update(
-    accelerator: Accelerator, optimizer: Optimizer, loss: Tensor, config: TrainConfig, step: int
-) -> None:
-    if not torch.isfinite(loss):
-        raise TrainingError(
-            f"the loss is {loss.item()} at step {step + 1}; lower learning_rate or raise "
-            "temperature, and start again"
-        )
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, step)
-    optimizer.zero_grad()
-    accelerator.backward(loss)
-    optimizer.step()
