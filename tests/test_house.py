@@ -22,7 +22,7 @@ ORDER = """
     checkpoint retriever
     records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
     registry collection trec search fusion
-    evaluate runs report sweep plots demo commands cli
+    evaluate runs report sweep plots diagrams demo commands cli
     exercises_words exercises_vectors exercises_loss
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -1,0 +1,47 @@
+"""One picture for each mechanism, the kind one draws on a slide: boxes, arrows, few words.
+
+Each function draws on the axes given or on new ones, in the style of plots.py, and returns them.
+"""
+
+from typing import TYPE_CHECKING
+
+from contriever_lite.plots import GREY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def canvas(width: float, height: float, ax: "Axes | None" = None) -> "Axes":
+    """Empty axes, width x height units, without frame or ticks; one unit looks the same both ways."""
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        ax = plt.subplots(figsize=(6.4, 6.4 * height / width))[1]
+    ax.set_xlim(0, width)
+    ax.set_ylim(0, height)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def box(
+    ax: "Axes", x: float, y: float, w: float, h: float, text: str = "", colour: str = GREY,
+    filled: float = 0.25,
+) -> None:  # fmt: skip
+    """A rectangle with its lower left corner at (x, y) and a word in the middle."""
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(Rectangle((x, y), w, h, facecolor=to_rgba(colour, filled), edgecolor=colour))
+    ax.text(x + w / 2, y + h / 2, text, ha="center", va="center")
+
+
+def arrow(
+    ax: "Axes", start: tuple[float, float], end: tuple[float, float], text: str = "",
+    colour: str = GREY, dashed: bool = False,
+) -> None:  # fmt: skip
+    """An arrow from start to end; dashed where no gradient flows."""
+    style = {"arrowstyle": "-|>", "color": colour, "linestyle": "--" if dashed else "-", "lw": 1.8}
+    ax.annotate("", end, start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    ax.text(*middle, text, ha="center", va="bottom", fontsize=10)
