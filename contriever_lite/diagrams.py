@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def canvas(width: float, height: float, ax: "Axes | None" = None) -> "Axes":
-    """Empty axes, width x height units, without frame or ticks; one unit looks the same both ways."""
+    """Empty axes of width x height units without frame or ticks; both ways a unit is as long."""
     import matplotlib.pyplot as plt
 
     if ax is None:
