@@ -38,6 +38,7 @@ REGISTER = {
         "test_metrics.test_the_paired_test_is_the_exact_permutation_test_on_few_queries",
     "metrics.recall": "test_metrics.test_recall_by_hand",
     "search.BM25Index": "test_search.test_bm25_equals_its_formula",
+    "sweep.summary": "test_sweep.test_the_interval_over_seeds_equals_its_formula",
     "train.learning_rate": "test_train.test_the_schedule_equals_its_formula",
     "views.inverse_cloze": "test_views.test_inverse_cloze_equals_its_formula",
     "views.random_crop":
