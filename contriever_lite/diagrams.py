@@ -5,7 +5,7 @@ Each function draws on the axes given or on new ones, in the style of plots.py, 
 
 from typing import TYPE_CHECKING
 
-from contriever_lite.plots import GREY
+from contriever_lite.plots import BLUE, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,3 +45,31 @@ def arrow(
     ax.annotate("", end, start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     ax.text(*middle, text, ha="center", va="bottom", fontsize=10)
+
+
+def two_views(ax: "Axes | None" = None) -> "Axes":
+    """One document, a letter a token, cut both ways: two crops that share their letters in the
+    middle and have each lost two to deletion, and inverse cloze, whose key is what is left."""
+    ax = canvas(20, 13, ax)
+    document = "abcdefghijklmnop"
+    strips = (
+        (10.6, "document", GREY, document, ""),
+        (7.4, "query", BLUE, "cdefghij", "dh"),
+        (5.8, "key", ORANGE, "hijklmno", "jm"),
+        (2.0, "query", BLUE, "ghijk", ""),
+        (0.4, "key", ORANGE, "abcdeflmnop", ""),
+    )
+    for y, name, colour, letters, deleted in strips:
+        ax.text(3.4, y + 0.5, name, ha="right", va="center")
+        for letter in letters:
+            x = 3.8 + document.index(letter)
+            box(ax, x, y, 1, 1, letter, colour, 0.05 if letter in deleted else 0.2)
+            if letter in deleted:
+                ax.plot([x, x + 1], [y, y + 1], color=RED, lw=2)
+    for y, words in (
+        (12.0, "One document"),
+        (8.8, "Two crops, drawn apart, and deletion"),
+        (3.4, "Inverse cloze: the key is the rest"),
+    ):
+        ax.text(3.8, y, words, fontweight="bold", va="bottom")
+    return ax

@@ -1,0 +1,68 @@
+"""Diagrams: each is drawn, says its words, and is the same each time."""
+
+from collections.abc import Callable, Iterator
+
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
+
+from contriever_lite import diagrams, plots
+
+# diagram -> some of the words that must be read in it
+WORDS: dict[Callable, tuple[str, ...]] = {
+    diagrams.two_views: ("document", "query", "key", "Inverse cloze: the key is the rest"),
+}
+
+
+@pytest.fixture(autouse=True)
+def screenless() -> Iterator[None]:
+    backend = mpl.get_backend()
+    plt.switch_backend("Agg")
+    with mpl.rc_context():
+        plots.use_style()
+        yield
+    plt.close("all")
+    plt.switch_backend(backend)
+
+
+def words(ax: plt.Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def pixels(ax: plt.Axes) -> bytes:
+    ax.figure.canvas.draw()
+    return bytes(ax.figure.canvas.buffer_rgba())
+
+
+@pytest.mark.parametrize("diagram", WORDS, ids=lambda diagram: diagram.__name__)
+def test_a_diagram_has_its_words_and_is_the_same_each_time(diagram: Callable) -> None:
+    first, again = diagram(), diagram()
+    assert set(WORDS[diagram]) <= set(words(first))
+    assert pixels(first) == pixels(again) != pixels(plt.subplots()[1])
+    assert not first.axison
+
+
+@pytest.mark.parametrize("diagram", WORDS, ids=lambda diagram: diagram.__name__)
+def test_a_diagram_can_be_drawn_on_axes_of_ones_own(diagram: Callable) -> None:
+    ax = plt.subplots()[1]
+    assert diagram(ax=ax) is ax
+
+
+def letters_at(ax: plt.Axes, height: float) -> str:
+    """The tokens of one strip of `two_views`, from the left."""
+    letters = [t for t in ax.texts if len(t.get_text()) == 1]
+    strip = [t for t in letters if abs(t.get_position()[1] - height) < 0.3]
+    strip = sorted((t.get_position()[0], t.get_text()) for t in strip)
+    return "".join(letter for _, letter in strip)
+
+
+def test_two_views_shows_what_it_says() -> None:
+    """Crops are runs of the document and overlap; inverse cloze divides it."""
+    ax = diagrams.two_views()
+    document, query, key, span, rest = (letters_at(ax, y) for y in (11.1, 7.9, 6.3, 2.5, 0.9))
+    assert query in document
+    assert key in document
+    assert set(query) & set(key)
+    assert span in document
+    assert sorted(span + rest) == list(document)
+    assert len(ax.lines) == 4, "two tokens of each crop are crossed out"
