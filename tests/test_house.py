@@ -23,7 +23,7 @@ ORDER = """
     records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
     registry collection trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli
-    exercises_words exercises_vectors exercises_loss
+    exercises_words exercises_vectors exercises_loss exercises_views
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
