@@ -30,11 +30,18 @@ COMMANDS = {
         _option("name", nargs="?", help="a collection's name, or a folder to check"),
     ]),
     "prepare": (commands.prepare, "tokenise documents into a corpus on disk", [
-        _option("source", nargs="+", metavar="SOURCE", help="JSON lines, BEIR folder or name"),
+        _option("source", nargs="+", metavar="SOURCE",
+                help="JSON lines (also .gz .xz .bz2 .zst), BEIR folder or name"),
         _option("--out", required=True, metavar="CORPUS", help=_NEW),
         _option("--tokenizer", default="train", metavar="NAME|DIR|train",
                 help="a tokenizer to use, or learn one from the text (default)"),
-        _option("--vocab-size", type=int, default=30_000, metavar="N"),
+        _option("--vocab-size", type=int, default=30_000, metavar="N",
+                help="word pieces to learn (default 30000)"),
+        _option("--vocab-characters", type=int, default=200_000_000, metavar="N",
+                help="learn from the first N characters, of each source its share "
+                "(default 200000000)"),
+        _option("--workers", type=int, default=1, metavar="N",
+                help="processes that tokenise (default 1, with threads)"),
     ]),
     "train": (commands.train, "train a retriever on documents, without labels", [
         _option("--preset", default="laptop", metavar="NAME"),
@@ -49,7 +56,7 @@ COMMANDS = {
     ]),
     "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [
         _MODEL,
-        _option("--data", required=True, metavar="NAME|DIR|FILE", help="the documents"),
+        _option("--data", required=True, metavar="NAME|DIR|FILE|CORPUS", help="the documents"),
         _option("--out", required=True, metavar="VECTORS", help=_NEW),
     ]),
     "search": (commands.search, "answer one query", [
@@ -62,7 +69,8 @@ COMMANDS = {
     ]),
     "fuse": (commands.fuse, "fuse runs by reciprocal rank", [
         _DATA, _SPLIT, _JSON,
-        _option("--trec-run", action="append", required=True, metavar="FILE", help="give it twice"),
+        _option("--trec-run", action="append", required=True, metavar="FILE",
+                help="give it twice or more"),
         _option("--out", metavar="FILE", help=f"write the fused ranking; {_NEW}"),
     ]),
     "report": (commands.report, "tables of recorded runs, in Markdown", [

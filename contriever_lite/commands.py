@@ -1,6 +1,7 @@
 """What each command of the command line does, given its parsed arguments."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,21 +40,18 @@ def data(arguments: Namespace) -> None:
 
 
 def prepare(arguments: Namespace) -> None:
-    """Tokenise sources into one corpus folder."""
-    from contriever_lite.corpus import build_corpus
+    """Tokenise sources, one after another, into one corpus folder."""
     from contriever_lite.files import refuse_to_overwrite
-    from contriever_lite.runs import read_documents
-    from contriever_lite.tokens import load_tokenizer, train_tokenizer
+    from contriever_lite.prepare import learn_tokenizer, prepare_corpus
+    from contriever_lite.tokens import load_tokenizer
 
     refuse_to_overwrite(Path(arguments.out))
-    documents = [pair for source in arguments.source for pair in read_documents(source)]
     if arguments.tokenizer == "train":
-        texts = [f"{title} {text}" for title, text in documents]
-        tokenizer = train_tokenizer(texts, arguments.vocab_size)
+        size, characters = arguments.vocab_size, arguments.vocab_characters
+        tokenizer = learn_tokenizer(arguments.source, size, characters)
     else:
         tokenizer = load_tokenizer(arguments.tokenizer)
-    corpus = build_corpus(documents, tokenizer)
-    corpus.save(arguments.out)
+    corpus = prepare_corpus(arguments.source, arguments.out, tokenizer, arguments.workers)
     print(f"{arguments.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
           f"{tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
 
@@ -75,23 +73,39 @@ def train(arguments: Namespace) -> None:
 
 
 def encode(arguments: Namespace) -> None:
-    """Write the vectors of a collection's documents, or of a JSON-lines file's, numbered from 1."""
-    from contriever_lite.collection import load_collection
-    from contriever_lite.evaluate import load_encoder_by_name
+    """Write the vectors of a source's documents, with their ids: those of a collection, or numbers
+    from 1 for a JSON-lines file and a prepared corpus."""
     from contriever_lite.files import new_file
-    from contriever_lite.runs import SUFFIXES, read_documents
 
     path = Path(arguments.out.removesuffix(".npz") + ".npz")
-    if arguments.data.endswith(SUFFIXES):
-        texts = [f"{title} {text}".strip() for title, text in read_documents(arguments.data)]
-        ids = [str(number) for number in range(1, len(texts) + 1)]
-    else:
-        collection = load_collection(arguments.data)
-        ids, texts = collection.document_ids(), collection.texts()
     with new_file(path) as work:
-        vectors = load_encoder_by_name(arguments.model).encode(texts)
+        ids, vectors = _encoded(arguments.model, arguments.data)
         np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
+
+
+def _encoded(model: str, data: str) -> tuple[Sequence[str], np.ndarray]:
+    from contriever_lite.collection import load_collection
+    from contriever_lite.corpus import Corpus
+    from contriever_lite.documents import SUFFIXES, stream_documents
+    from contriever_lite.evaluate import load_encoder_by_name
+    from contriever_lite.retriever import Retriever
+
+    encoder = load_encoder_by_name(model)
+    if (Path(data) / "manifest.json").is_file():
+        corpus = Corpus.open(data)
+        if not isinstance(encoder, Retriever):
+            raise ConfigError(f"{model} cannot read the tokens of {data}; give it the documents")
+        return _numbers(len(corpus)), encoder.encode_corpus(corpus)
+    if data.endswith(SUFFIXES):
+        texts = [f"{title} {text}".strip() for title, text in stream_documents(data)]
+        return _numbers(len(texts)), encoder.encode(texts)
+    collection = load_collection(data)
+    return collection.document_ids(), encoder.encode(collection.texts())
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(number) for number in range(1, count + 1)]
 
 
 def search(arguments: Namespace) -> None:
@@ -128,6 +142,8 @@ def fuse(arguments: Namespace) -> None:
     from contriever_lite.trec import read_run
 
     _check_outputs(arguments.out)
+    if len(arguments.trec_run) < 2:
+        raise ConfigError("fuse needs two runs or more: give --trec-run FILE once for each")
     collection = load_collection(arguments.data, arguments.split)
     run = reciprocal_rank_fusion([read_run(path) for path in arguments.trec_run])
     _finish(evaluate("fused", run, collection), arguments.json, arguments.out)

@@ -5,13 +5,15 @@
     titles   int32 (N,)     how many of its first tokens are its title
 
 On disk a corpus is a folder of three .npy files, the tokenizer, and a manifest with their hashes;
-`Corpus.open` maps the tokens into memory, so a corpus may be larger than memory.
+`Corpus.open` maps the tokens into memory, so a corpus may be larger than memory. `build_corpus`
+makes one in memory; `prepare.prepare_corpus` makes the same folder without ever holding it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,9 @@ from contriever_lite.tokens import load_tokenizer
 
 ARRAYS = ("tokens", "offsets", "titles")
 FORMAT = 1
+BATCH = 1 << 18  # characters tokenised at once
+Documents = list[tuple[str, str]]  # (title, text)
+Tokenised = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens, lengths, titles
 
 
 class Ragged(NamedTuple):
@@ -97,14 +102,7 @@ class Corpus:
             for name in ARRAYS:
                 np.save(work / f"{name}.npy", getattr(self, name))
             self.tokenizer.save(str(work / "tokenizer.json"))
-            files = sorted(path.name for path in work.iterdir())
-            manifest = {
-                "format": FORMAT,
-                "documents": len(self),
-                "tokens": len(self.tokens),
-                "sha256": {name: _sha256(work / name) for name in files},
-            }
-            (work / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+            write_manifest(work, len(self), len(self.tokens))
         return Path(folder)
 
     @staticmethod
@@ -124,17 +122,46 @@ class Corpus:
 def build_corpus(documents: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> Corpus:
     """Tokenise (title, text) pairs. Documents are raw text: nothing is added between or around
     them, and an empty document is kept with length 0."""
-    pieces, titles = [], []
-    for chunk in _chunks(tqdm(documents, "tokenising", unit=" documents", leave=False), 1024):
-        heads = tokenizer.encode_batch([title for title, _ in chunk], add_special_tokens=False)
-        bodies = tokenizer.encode_batch([text for _, text in chunk], add_special_tokens=False)
-        for head, body in zip(heads, bodies, strict=True):
-            pieces.append(np.array(head.ids + body.ids, dtype=np.int32))
-            titles.append(len(head.ids))
-    if not pieces:
+    bar = tqdm(documents, "tokenising", unit=" documents", leave=False, delay=2)
+    parts = [tokenise(batch, tokenizer) for batch in batches(bar)]
+    if not parts:
         raise DataError("there are no documents to tokenise; give at least one")
-    offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
-    return Corpus(np.concatenate(pieces), offsets, np.array(titles, dtype=np.int32), tokenizer)
+    tokens, lengths, titles = map(np.concatenate, zip(*parts, strict=True))
+    return Corpus(tokens, offsets_of(lengths), titles, tokenizer)
+
+
+def tokenise(documents: Documents, tokenizer: Tokenizer) -> Tokenised:
+    """(title, text) pairs to (tokens int32 (T,), lengths int64 (N,), titles int32 (N,))."""
+    parts = [part for document in documents for part in document]
+    ids = [found.ids for found in tokenizer.encode_batch_fast(parts, add_special_tokens=False)]
+    counts = np.array([len(part) for part in ids], dtype=np.int64).reshape(-1, 2)
+    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(counts.sum()))
+    return tokens, counts.sum(axis=1), counts[:, 0].astype(np.int32)
+
+
+def batches(documents: Iterable[tuple[str, str]]) -> Iterator[Documents]:
+    """The documents in order, in lists that are full when they hold `BATCH` characters."""
+    batch, size = [], 0
+    for title, text in documents:
+        batch.append((title, text))
+        size += len(title) + len(text) + 1
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """(N,) lengths to (N + 1,) int64 offsets."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def write_manifest(work: Path, documents: int, tokens: int) -> None:
+    """Write the manifest of a folder that holds all else: sizes, and every file's hash."""
+    hashes = {path.name: _sha256(path) for path in sorted(work.iterdir())}
+    manifest = {"format": FORMAT, "documents": documents, "tokens": tokens, "sha256": hashes}
+    (work / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
@@ -157,17 +184,6 @@ def _read_array(file: Path) -> np.ndarray:
         return np.load(file, mmap_mode="r" if file.stem == "tokens" else None)
     except (ValueError, EOFError) as error:
         raise DataError(f"{file}: cannot be read: {error}; prepare the corpus again") from error
-
-
-def _chunks(items: Iterable, size: int) -> Iterable[list]:
-    chunk = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _sha256(path: Path) -> str:

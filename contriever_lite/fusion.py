@@ -19,7 +19,9 @@ def reciprocal_rank_fusion(
     weights: Sequence[float] | None = None,
     depth: int | None = None,
 ) -> Run:
-    """Fuse by rank:  score(d) = sum over the runs i that return d of  weight_i / (k + rank_i(d)).
+    """Fuse by rank, over the runs i that return document d:
+
+        score(d) = sum_i weight_i / (k + rank_i(d))
 
     Ranks count from 1 in the order of `metrics.ranking`; depth: ranks used of each run (None: all);
     weights: 1 each if None. Raises ConfigError on a negative k, a depth below 1 or bad weights.
@@ -39,8 +41,9 @@ def reciprocal_rank_fusion(
 def weighted_fusion(
     runs: Sequence[Run], weights: Sequence[float] | None = None, normalise: str = "minmax"
 ) -> Run:
-    """Fuse by score:  score(d) = sum over runs i of  weight_i n_i(d), n normalised in each query.
+    """Fuse by score, over all runs i, scores s normalised to n in each query:
 
+        score(d) = sum_i weight_i n_i(d)
         minmax: n(d) = (s(d) - min s) / (max s - min s), in 0..1     (1 where all are equal)
         zscore: n(d) = (s(d) - mean s) / std s                       (0 where all are equal)
         none:   n(d) = s(d)

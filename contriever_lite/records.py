@@ -4,22 +4,21 @@ Every reader takes a `Faults`: it notes `file:line: what is wrong` and goes on, 
 a broken file shows up to twenty mistakes instead of the first. Whoever reads calls `settle` at the
 end: with any fault noted it raises, so nothing half-read is ever returned.
 
-Accepted without a word: a byte order mark, Windows line ends, blank lines, gzip (a name ending in
-.gz), whole numbers as ids (they become strings).
+Accepted without a word: a byte order mark, Windows line ends, blank lines, packed files (a name
+ending in .gz, .xz, .bz2 or .zst), whole numbers as ids (they become strings).
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
+from contriever_lite.compressed import DAMAGE, unpacked
 from contriever_lite.errors import DataError
 
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -50,25 +49,14 @@ class Faults:
 def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without its line end) of every line that is not blank.
 
-    Notes invalid UTF-8 and a gzip file that is cut short or damaged. A bar appears after two
-    seconds.
+    Notes invalid UTF-8 and a packed file that is cut short or damaged. A bar of the bytes read from
+    the disk appears after two seconds.
     """
-    compressed = path.suffix == ".gz"
     number = 0
-    with (
-        gzip.open(path, "rb") if compressed else open(path, "rb") as file,
-        tqdm(
-            desc=path.name,
-            total=None if compressed else path.stat().st_size,
-            unit="B",
-            unit_scale=True,
-            delay=2,
-            leave=False,
-        ) as bar,
-    ):
+    with open(path, "rb") as file, unpacked(file, path.suffix) as lines, _bar(path) as bar:
         try:
-            for number, raw in enumerate(file, start=1):
-                bar.update(len(raw))
+            for number, raw in enumerate(lines, start=1):
+                bar.update(file.tell() - bar.n)
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
@@ -76,8 +64,16 @@ def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
                     continue
                 if line.strip():
                     yield number, line
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            faults.add(path, number + 1, f"the gzip file is cut short or damaged ({error})")
+        except DAMAGE as error:
+            if getattr(error, "errno", None):
+                raise
+            kind = {".gz": "gzip"}.get(path.suffix, path.suffix)
+            faults.add(path, number + 1, f"the {kind} file is cut short or damaged ({error})")
+
+
+def _bar(path: Path) -> tqdm:
+    size = path.stat().st_size
+    return tqdm(desc=path.name, total=size, unit="B", unit_scale=True, delay=2, leave=False)
 
 
 def json_objects(path: Path, faults: Faults) -> Iterator[tuple[int, dict]]:

@@ -1,6 +1,6 @@
 """A retriever: an encoder and its tokenizer, turning texts into vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,30 +13,61 @@ from tqdm import tqdm
 from contriever_lite.batch import to_tensors
 from contriever_lite.checkpoint import load_encoder, save_encoder
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import ragged
-from contriever_lite.errors import CheckpointError
+from contriever_lite.corpus import Corpus, Ragged, ragged
+from contriever_lite.errors import CheckpointError, DataError
 from contriever_lite.tokens import counting_once
 
 
 @dataclass
 class Retriever:
-    """encode(texts) -> (N, D) float32; the score of a query and a document is q . d."""
+    """encode(texts) -> (N, D) float32; the score of a query and a document is q . d.
+
+    Encoding is done in evaluation mode, and leaves the encoder in the mode it was in.
+    """
 
     encoder: nn.Module
     tokenizer: Tokenizer
 
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str], batch_size: int = 512) -> np.ndarray:
         """One row a text, in order. An empty text gives the zero vector (with the bag)."""
+
+        def rows(start: int, end: int) -> Ragged:
+            found = self.tokenizer.encode_batch(list(texts[start:end]), add_special_tokens=False)
+            return ragged([encoding.ids for encoding in found])
+
+        return self._encode(rows, len(texts), batch_size)
+
+    def encode_corpus(self, corpus: Corpus, batch_size: int = 512) -> np.ndarray:
+        """One row a document of a prepared corpus, from its tokens, in order.
+
+        Raises DataError if the corpus was made by another tokenizer than the model reads with; a
+        model that counts each word once reads with one of its own.
+        """
+        if corpus.tokenizer.to_str() != self.tokenizer.to_str():
+            raise DataError(
+                "the corpus was made by another tokenizer than the model reads with; encode the "
+                "documents it came from instead, or prepare them with the model's own tokenizer: "
+                "prepare --tokenizer RUN/model"
+            )
+        return self._encode(
+            lambda start, end: corpus.documents(np.arange(start, end)), len(corpus), batch_size
+        )
+
+    @torch.inference_mode()
+    def _encode(
+        self, rows: Callable[[int, int], Ragged], count: int, batch_size: int
+    ) -> np.ndarray:
+        """Encode rows(start, end) for one batch after another, in evaluation mode."""
+        training, device = self.encoder.training, next(self.encoder.parameters()).device
         self.encoder.eval()
-        device = next(self.encoder.parameters()).device
         blocks = [np.zeros((0, self.encoder.dimension), dtype=np.float32)]
-        starts = range(0, len(texts), batch_size)
-        for start in tqdm(starts, "encoding", unit=" batches", leave=False, delay=2):
-            chunk = list(texts[start : start + batch_size])
-            encoded = self.tokenizer.encode_batch(chunk, add_special_tokens=False)
-            batch = to_tensors(ragged([e.ids for e in encoded]))
-            blocks.append(self.encoder(batch.to(device)).float().cpu().numpy())
+        try:
+            starts = range(0, count, batch_size)
+            for start in tqdm(starts, "encoding", unit=" batches", leave=False, delay=2):
+                batch = to_tensors(rows(start, min(start + batch_size, count))).to(device)
+                blocks.append(self.encoder(batch).float().cpu().numpy())
+        finally:
+            self.encoder.train(training)
         return np.concatenate(blocks)
 
     def save(self, folder: str | Path) -> Path:

@@ -21,39 +21,22 @@ from typing import Any
 
 import torch
 
-from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus, build_corpus
-from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.documents import stream_documents
+from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.files import write_json
-from contriever_lite.records import Faults, json_objects
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.state import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
 
 LIBRARIES = ("contriever-lite", "torch", "tokenizers", "numpy", "faiss-cpu", "bm25s")
-SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 def read_documents(source: str | Path) -> list[tuple[str, str]]:
-    """(title, text) of every document: a collection's name, a BEIR folder, or a JSON-lines file
-    whose lines have "text" and perhaps "title"."""
-    path = Path(source)
-    if not path.name.endswith(SUFFIXES):
-        documents = load_collection(source).corpus.values()
-        return [(document["title"], document["text"]) for document in documents]
-    if not path.is_file():
-        raise DataError(f"there is no file {path}; give a JSON-lines file, a folder, or a name")
-    faults, pairs = Faults(), []
-    for number, record in json_objects(path, faults):
-        title, text = record.get("title") or "", record.get("text")
-        if isinstance(title, str) and isinstance(text, str):
-            pairs.append((title, text))
-        else:
-            faults.add(path, number, "needs a string `text` (and `title`, if any, a string)")
-    faults.settle()
-    return pairs
+    """(title, text) of every document of a source (see documents.py), all in memory."""
+    return list(stream_documents(source))
 
 
 def read_corpus(source: str | Path, vocab_size: int) -> Corpus:
@@ -165,5 +148,19 @@ def device() -> str:
 
 
 def read_config(run: str | Path) -> TrainConfig:
-    """The settings of a run, from its folder."""
-    return from_dict(json.loads((Path(run) / "config.json").read_text()))
+    """The settings of a run, from its folder. Raises CheckpointError where they are missing or
+    broken, and ConfigError for a setting that this version does not know or allow."""
+    file = Path(run) / "config.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(
+            f"{run} is not a run: it has no config.json. Give a folder that `train --out` made."
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"{file}: broken JSON: {error}. Copy the run's folder again."
+        ) from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file}: {type(values).__name__} where settings {{...}} belong")
+    return from_dict(values)

@@ -4,7 +4,7 @@ A tokenizer is a `tokenizers.Tokenizer`: lower-cased, accents stripped, split on
 punctuation, then cut greedily into the longest pieces of the vocabulary, as BERT does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,15 +78,17 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000) -> Tokenizer
     """Learn a WordPiece vocabulary from raw text (Wu et al. 2016, by the BPE merges of
     `tokenizers`). The same texts give the same vocabulary, in the same order, on every run.
 
+    texts: gone through twice; an iterator, which can be so only once, is held in memory.
     vocab_size counts the special tokens and the alphabet, which always stay: with very few or
     very small texts the vocabulary may be smaller or a little larger.
     """
-    texts = list(texts)
+    texts = list(texts) if isinstance(texts, Iterator) else texts
     tokenizer = _assemble(models.WordPiece(unk_token="[UNK]"))
     # The trainer numbers continuation characters in the order of a hash map, which differs from
     # run to run and decides ties between merges. Naming them all beforehand fixes the order.
-    characters = set(tokenizer.normalizer.normalize_str("\n".join(texts)))
-    alphabet = sorted(c for c in characters if not c.isspace())
+    characters = set().union(*texts)
+    normal = tokenizer.normalizer.normalize_str("".join(sorted(characters)))
+    alphabet = sorted(c for c in set(normal) if not c.isspace())
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in alphabet)],
@@ -103,6 +105,13 @@ def _assemble(model: models.WordPiece) -> Tokenizer:
     tokenizer.decoder = WordPieceDecoder()
     if tokenizer.get_vocab_size():
         tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    return _reading_raw_text(tokenizer)
+
+
+def _reading_raw_text(tokenizer: Tokenizer) -> Tokenizer:
+    """Make it read "[MASK]" in a text as a bracket and a word: a document is raw text, and only
+    this package puts special ids among its tokens. The library does not save this setting."""
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 
@@ -117,13 +126,14 @@ def counting_once(tokenizer: Tokenizer) -> Tokenizer:
     again = Regex(r"(?m)\b(\w+)\b(?=.{1,2000}?\b\1\b)")
     steps = [copy.normalizer] if copy.normalizer else []
     copy.normalizer = normalizers.Sequence([*steps, normalizers.Replace(again, "")])
-    return copy
+    return _reading_raw_text(copy)
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
     """Load a `tokenizer.json` (the file, or a folder that holds it), or a tokenizer of the
     Hugging Face hub by name. Checks that the special ids are there; switches off the padding and
-    truncation that such files often hold, for a document is its own tokens, all of them."""
+    truncation that such files often hold, for a document is its own tokens, all of them, and reads
+    the name of a special token in a text as plain text."""
     path = Path(source)
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
@@ -140,4 +150,4 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     special_ids(tokenizer)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer
+    return _reading_raw_text(tokenizer)

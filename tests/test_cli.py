@@ -1,6 +1,7 @@
 """The command line: each command end to end, and every error in a line or two."""
 
 import json
+import lzma
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.cli import COMMANDS, main
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, DataError, UserError
+from contriever_lite.prepare import SAMPLE
 from contriever_lite.registry import REGISTRY
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_config
@@ -223,11 +225,27 @@ def test_prepare_and_train_on_what_was_prepared(run: Callable[..., str], here: P
     assert Retriever.load("run").tokenizer.to_str() == corpus.tokenizer.to_str()
 
 
+def test_prepare_takes_packed_files_and_workers(run: Callable[..., str], here: Path) -> None:
+    lines = (here / "world" / "corpus.jsonl").read_bytes()
+    (here / "packed.jsonl.xz").write_bytes(lzma.compress(lines))
+    words = ["prepare", "packed.jsonl.xz", "--vocab-size", "300", "--out"]
+    for out, more in (("one", []), ("two", ["--workers", "2"])):
+        assert run(*words, out, *more).startswith(f"{out}: 120 documents, ")
+    manifests = [Path(out, "manifest.json").read_text() for out in ("one", "two")]
+    assert manifests[0] == manifests[1]
+    assert cli.parser().parse_args([*words, "x"]).vocab_characters == SAMPLE
+    assert run(*words, "some", "--vocab-characters", "1").endswith(" word pieces\n")
+    assert Corpus.open("some").tokenizer.get_vocab_size() < 300
+
+
 def test_prepare_errors(fails: Callable[..., str], here: Path) -> None:
     (here / "bad.jsonl").write_text('{"text": 3}\n')
     assert "bad.jsonl:1: needs a string" in fails("prepare", "bad.jsonl", "--out", "corpus")
     words = ["prepare", "world", "--out", "corpus", "--tokenizer"]
     assert "cannot load a tokenizer" in fails(*words, str(here / "world"))
+    few = ["prepare", "world", "--out", "corpus", "--vocab-size"]
+    assert "vocab_size is 5; allowed: more than 5" in fails(*few, "5")
+    assert "workers is 0" in fails("prepare", "world", "--out", "corpus", "--workers", "0")
     (here / "corpus").mkdir()
     assert "corpus exists already" in fails("prepare", "world", "--out", "corpus")
 
@@ -249,6 +267,26 @@ def test_encode_reads_json_lines(run: Callable[..., str], trained: str, here: Pa
     assert found["ids"].tolist() == ["1", "2"]
     expected = Retriever.load(trained).encode(["one", "the other"])
     np.testing.assert_array_equal(found["vectors"], expected)
+
+
+def test_encode_reads_a_prepared_corpus(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    model = str(Path(trained) / "model")
+    run("prepare", "world", "--out", "corpus", "--tokenizer", model)
+    run("encode", "--model", trained, "--data", "corpus", "--out", "from-tokens")
+    found = np.load("from-tokens.npz")
+    assert found["ids"].tolist() == [str(number) for number in range(1, 121)]
+    expected = Retriever.load(trained).encode(synthetic.world().texts())
+    np.testing.assert_allclose(found["vectors"], expected, atol=1e-6)
+    run("prepare", "world", "--out", "other", "--vocab-size", "300")
+    words = ["--data", "other", "--out", "v"]
+    assert "made by another tokenizer" in fails("encode", "--model", trained, *words)
+    exported = run("export", "--model", trained, "--out", "exported").strip()
+    assert "exported cannot read the tokens of other" in fails(
+        "encode", "--model", exported, *words
+    )
+    assert not Path("v.npz").exists()
 
 
 def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
@@ -336,8 +374,9 @@ def test_fuse_two_runs(run: Callable[..., str], trained: str) -> None:
 
 
 def test_fuse_errors(fails: Callable[..., str], here: Path) -> None:
-    words = ["fuse", "--data", "world", "--trec-run", "a"]
+    words = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b"]
     assert "no file a" in fails(*words)
+    assert "fuse needs two runs or more" in fails(*words[:5])
     (here / "a").write_text("only three columns\n")
     assert "a:1: 3 columns, wanted 6" in fails(*words)
     (here / "out").write_text("mine")

@@ -116,8 +116,8 @@ def test_a_bundled_model_that_is_not_installed_is_asked_of_the_hub(
     assert module._bundled("another/name") == "another/name"
 
 
-@pytest.mark.parametrize("scoring", ["cosine", "dot", "euclidean"])
-def test_a_model_is_scored_as_it_says(scoring: str, tmp_path: Path) -> None:
+def static_model(folder: Path, scoring: str) -> Path:
+    """A sentence-transformers model of random word vectors that scores so."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
@@ -125,7 +125,15 @@ def test_a_model_is_scored_as_it_says(scoring: str, tmp_path: Path) -> None:
     table = np.random.default_rng(0).normal(size=(tokenizer.get_vocab_size(), 4))
     static = StaticEmbedding(tokenizer, table.astype(np.float32))
     model = SentenceTransformer(modules=[static], similarity_fn_name=scoring, device="cpu")
-    model.save(str(tmp_path / "model"))
+    model.save(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("scoring", ["cosine", "dot", "euclidean"])
+def test_a_model_is_scored_as_it_says(scoring: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = static_model(tmp_path / "model", scoring)
     if scoring == "euclidean":
         with pytest.raises(ConfigError, match="scores by euclidean; allowed: cosine or dot"):
             load_encoder_by_name(str(tmp_path / "model"))
@@ -135,8 +143,21 @@ def test_a_model_is_scored_as_it_says(scoring: str, tmp_path: Path) -> None:
     lengths = np.linalg.norm(vectors, axis=1)
     assert vectors.dtype == np.float32
     assert np.allclose(lengths, 1, atol=1e-5) == (scoring == "cosine")
-    expected = model.encode(texts, normalize_embeddings=scoring == "cosine")
+    theirs = SentenceTransformer(str(model), device="cpu")
+    expected = theirs.encode(texts, normalize_embeddings=scoring == "cosine")
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+def test_a_sentence_encoder_works_in_blocks_and_draws_no_bar_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = load_encoder_by_name(str(static_model(tmp_path / "model", "dot")))
+    texts = [*synthetic.world().texts(), ""] * 5
+    expected = encoder.model.encode(texts, show_progress_bar=False)
+    monkeypatch.setattr(module, "BLOCK", 100)
+    np.testing.assert_allclose(encoder.encode(texts), expected, atol=1e-6)
+    assert len(encoder.encode([])) == 0
+    assert capsys.readouterr().err == "", "no bar before two seconds"
 
 
 def test_the_bundled_sentence_encoder_knows_a_paraphrase() -> None:

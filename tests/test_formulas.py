@@ -23,6 +23,7 @@ REGISTER = {
     "ema.ema_update": "test_ema.test_an_update_equals_a_loop",
     "encoder.BagEncoder": "test_encoder.test_values_and_gradients_equal_a_loop",
     "encoder.BagEncoder.start_weights_at_idf": "test_encoder.test_weights_at_idf_are_bm25s",
+    "fusion.reciprocal_rank_fusion": "test_fusion.test_reciprocal_rank_fusion_by_hand",
     "fusion.weighted_fusion": "test_fusion.test_zscore_fusion_by_hand",
     "diagnostics.alignment": "test_diagnostics.test_alignment_and_uniformity_equal_loops",
     "key_queue.KeyQueue": "test_key_queue.test_any_sequence_of_pushes_equals_a_list",

@@ -20,8 +20,8 @@ ORDER = """
     errors files settings config rng tokens corpus augment views batch distributed encoder cached
     loss diagnostics criterion key_queue ema objective build table_adam memory journal state train
     checkpoint retriever
-    records hashing metrics beir beir_writer catalogue check unpack download convert wikipedia
-    registry collection trec search fusion
+    compressed records hashing metrics beir beir_writer catalogue check unpack download convert
+    wikipedia registry collection documents prepare trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views
 """.split()

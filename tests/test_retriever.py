@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
+import torch
 
+from contriever_lite.batch import TokenBatch
 from contriever_lite.build import new_encoder
+from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, DataError
 from contriever_lite.evaluate import SentenceEncoder, load_encoder_by_name
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.rng import torch_stream
+from contriever_lite.tokens import train_tokenizer
 
 TEXTS = [*synthetic.world().texts()[:20], *synthetic.world().queries.values(), "", "xyz", "a b c"]
 
@@ -36,6 +40,46 @@ def test_a_row_for_every_text_in_order() -> None:
 def test_the_size_of_batches_plays_no_part(batch_size: int) -> None:
     vectors = retriever().encode(TEXTS, batch_size)
     np.testing.assert_allclose(vectors, retriever().encode(TEXTS), atol=1e-6)
+
+
+def test_a_corpus_is_encoded_from_its_tokens(tmp_path: Path) -> None:
+    texts = [f"{d['title']} {d['text']}" for d in synthetic.world().corpus.values()]
+    expected = retriever().encode(texts)
+    np.testing.assert_allclose(retriever().encode_corpus(synthetic.corpus()), expected, atol=1e-6)
+    corpus = Corpus.open(synthetic.corpus().save(tmp_path / "corpus"))
+    opened = Retriever.load(retriever().save(tmp_path / "model"))
+    np.testing.assert_allclose(opened.encode_corpus(corpus, 7), expected, atol=1e-6)
+
+
+def test_a_corpus_of_another_tokenizer_is_refused() -> None:
+    other = build_corpus([("a", "b")], train_tokenizer(TEXTS, 300))
+    with pytest.raises(DataError, match=r"another tokenizer .* prepare --tokenizer RUN/model"):
+        retriever().encode_corpus(other)
+    once = synthetic.SMALL.replace(once=True)
+    with pytest.raises(DataError, match="another tokenizer"):
+        retriever_for(retriever().encoder, retriever().tokenizer, once).encode_corpus(
+            synthetic.corpus()
+        )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_encoder_is_left_in_the_mode_it_was_in(training: bool) -> None:
+    class Watched(BagEncoder):
+        def forward(self, batch: TokenBatch) -> torch.Tensor:
+            modes.append(self.training)
+            if fail:
+                raise RuntimeError
+            return super().forward(batch)
+
+    modes, fail, tokenizer = [], False, synthetic.corpus().tokenizer
+    encoder = Watched(tokenizer.get_vocab_size(), 4, generator=torch_stream(0, "test"))
+    watched = Retriever(encoder.train(training), tokenizer)
+    watched.encode(TEXTS)
+    assert (encoder.training, modes) == (training, [False])
+    fail = True
+    with pytest.raises(RuntimeError):
+        watched.encode(TEXTS)
+    assert encoder.training == training
 
 
 def test_an_empty_text_and_no_text_at_all() -> None:

@@ -15,7 +15,7 @@ from contriever_lite import __version__, runs
 from contriever_lite.beir_writer import write_beir
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
-from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import (
     circumstances,
@@ -127,8 +127,8 @@ def test_documents_of_a_file_of_json_lines(tmp_path: Path, name: str) -> None:
         {"text": second[1]},
         {"title": None, "text": ""},
     )
-    assert read_documents(path) == [*PAIRS, ("", "")]
-    assert read_documents(str(path)) == read_documents(path)
+    with pytest.warns(UserWarning, match="1 of 3 documents have neither"):
+        assert read_documents(path) == read_documents(str(path)) == [*PAIRS, ("", "")]
 
 
 def test_documents_of_a_folder_and_of_a_name(tmp_path: Path) -> None:
@@ -176,6 +176,22 @@ def test_anything_else_is_tokenised_with_a_vocabulary_of_its_own(source: Path) -
     assert len(corpus) == len(synthetic.world().corpus)
     assert corpus.tokenizer.get_vocab_size() == 320
     assert (corpus.titles > 0).all(), "titles are kept apart"
+
+
+def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    for place in (tmp_path, tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(CheckpointError, match=r"is not a run: it has no config.json\. Give a"):
+            read_config(place)
+    for content in ("", "{broken", "[1]", b"\xff"):
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        with pytest.raises(CheckpointError, match=r"config\.json: (broken JSON|list where)"):
+            read_config(tmp_path)
+    file.write_text('{"stepz": 3}')
+    with pytest.raises(ConfigError, match="no setting 'stepz'; did you mean steps"):
+        read_config(tmp_path)
+    file.write_text(json.dumps(QUICK.to_dict()))
+    assert read_config(str(tmp_path)) == QUICK
 
 
 def test_circumstances_without_settings() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,36 @@ def test_special_ids_come_first_and_are_never_drawn_from_text() -> None:
     assert special_ids(tokenizer) == SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
     ids = [i for e in tokenizer.encode_batch(TEXTS, add_special_tokens=False) for i in e.ids]
     assert min(ids) > 4
+
+
+def test_the_name_of_a_special_token_in_a_text_is_plain_text(tmp_path: Path) -> None:
+    own = train_tokenizer(TEXTS * 5, 400)
+    own.save(str(tmp_path / "tokenizer.json"))
+    for tokenizer in (own, load_tokenizer(tmp_path), counting_once(own)):
+        for name in SPECIAL_TOKENS:
+            found = tokenizer.encode(f"a {name} sound").tokens
+            assert found[:2] + found[-1:] == ["a", "[UNK]", "sound"], "no [ in the texts"
+            assert found == tokenizer.encode(f"a [ {name[1:-1]} ] sound").tokens
+    library = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert library.encode("a [MASK] sound").tokens == ["a", "[MASK]", "sound"]
+
+
+def test_a_vocabulary_is_the_same_from_a_list_an_iterator_and_a_stream() -> None:
+    class Stream:
+        def __iter__(self) -> Iterator[str]:
+            yield from TEXTS
+
+    expected = train_tokenizer(TEXTS, 130).to_str()
+    assert train_tokenizer(iter(TEXTS), 130).to_str() == expected
+    assert train_tokenizer(Stream(), 130).to_str() == expected
+
+
+def test_the_alphabet_is_that_of_the_normalised_texts() -> None:
+    text = "Ñandú ﬁn ΣΑΣ İstanbul Å e\u0301 한국 ½ \u200b\u00a0x"
+    tokenizer = train_tokenizer([text, "é"], 10)
+    expected = set(tokenizer.normalizer.normalize_str(text)) - {" "}
+    single = {piece for piece in tokenizer.get_vocab() if len(piece) == 1}
+    assert single == {letter for letter in expected if not letter.isspace()}
 
 
 def test_text_is_lower_cased_stripped_of_accents_and_split() -> None:
