@@ -100,7 +100,7 @@ def test_an_existing_folder_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_interrupted_run_leaves_its_settings_and_log_and_no_model(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(config: TrainConfig, corpus: Corpus, log: Path) -> None:
+    def interrupted(config: TrainConfig, corpus: Corpus, log: Path, **_: object) -> None:
         log.write_text('{"step": 1}\n')
         raise KeyboardInterrupt
 
