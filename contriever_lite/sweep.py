@@ -39,7 +39,7 @@ T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of one setting: per_query[measure][query id], and seconds of training."""
+    """One run of one setting: per_query[measure][query id], and processor seconds of training."""
 
     setting: str
     seed: int
@@ -70,9 +70,9 @@ def sweep(
     trials = []
     for name, seed in tqdm(wanted, "sweep", unit=" runs", leave=False, delay=2):
         config = settings[name].replace(seed=seed)
-        start = time.perf_counter()
+        start = time.process_time()
         encoder = train(config, corpus, views=(views or {}).get(name, two_views))
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         scores = judge(encoder, corpus, config)
         trials.append(Trial(name, seed, seconds, scores, encoder if keep else None))
     return trials
@@ -168,9 +168,15 @@ def record(trials: Sequence[Trial], baseline: str) -> dict[str, Any]:
             versus = difference(trials, name, baseline, measure)
             values = [trial.score(measure) for trial in own]
             found[name][measure] = {
-                **vars(seed_interval(values)), "seeds": values, "versus": vars(versus),
-            }  # fmt: skip
+                **_rounded(seed_interval(values)),
+                "seeds": [round(value, 5) for value in values],
+                "versus": _rounded(versus),
+            }
     return found
+
+
+def _rounded(interval: Interval) -> dict[str, float]:
+    return {end: round(value, 5) for end, value in vars(interval).items()}
 
 
 def read_sweep(name: str, folder: str | Path | None = None) -> dict[str, Any]:
