@@ -42,7 +42,7 @@ class Journal:
     def _stays(self, line: str) -> bool:
         try:
             return 0 < self.done >= json.loads(line)["step"]
-        except (ValueError, KeyError):  # half a line, from a run that was killed
+        except (ValueError, TypeError, KeyError):  # half a line, from a run that was killed
             return False
 
     def __enter__(self) -> "Journal":

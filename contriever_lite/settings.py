@@ -73,5 +73,5 @@ def _check_needs(record: Any, item: Field) -> None:
         if value != usual and found not in allowed:
             raise ConfigError(
                 f"{item.name} = {value!r} with {other} = {found!r}, which has no use for it; set "
-                f"{item.name}={str(usual).lower()}, or {other}={' or '.join(allowed)}"
+                f"{item.name}={str(usual).lower()}, or {other}={' or '.join(map(str, allowed))}"
             )

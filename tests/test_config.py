@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from contriever_lite.config import (
     LOSSES,
+    OBJECTIVES,
     PRESETS,
     TrainConfig,
     describe,
@@ -58,6 +59,30 @@ ORDERED = st.tuples(SHARE, SHARE).map(sorted).map(tuple)
         ({"key_replace": -0.1}, "key_replace = -0.1: must be at least 0 and less than 1"),
         ({"whole_words": 1}, "whole_words = 1: must be of type bool"),
         ({"loss": "mse"}, "loss = 'mse': choose one of info_nce, equation_1"),
+        ({"objective": "past"}, "objective = 'past': choose one of in_batch, queue, moco"),
+        ({"queue_size": 0}, "queue_size = 0: must be at least 1"),
+        ({"momentum": 1.1}, "momentum = 1.1: must be at least 0 and at most 1"),
+        ({"micro_batch": 0}, "micro_batch = 0: must be at least 1"),
+        (
+            {"symmetric": True, "loss": "sigmoid"},
+            "symmetric = True with loss = 'sigmoid', which has no use for it; set symmetric=false, "
+            "or loss=info_nce",
+        ),
+        (
+            {"symmetric": True, "objective": "queue"},
+            "set symmetric=false, or objective=in_batch",
+        ),
+        ({"ship_slow": True}, "set ship_slow=false, or objective=moco"),
+        ({"ship_slow": True, "objective": "queue"}, "ship_slow = True with objective = 'queue'"),
+        ({"batch_negatives": True}, "set batch_negatives=false, or objective=queue or moco"),
+        ({"queue_noise": True}, "queue_noise = True with objective = 'in_batch'"),
+        ({"key_dropout": False}, "set key_dropout=true, or objective=queue or moco"),
+        ({"key_gradient": True, "objective": "moco"}, "or objective=queue"),
+        ({"momentum_schedule": "cosine"}, "set momentum_schedule=constant, or objective=moco"),
+        (
+            {"key_gradient": True, "key_dropout": False, "objective": "queue"},
+            "key_gradient = True with key_dropout = False: keys that learn",
+        ),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(settings: dict, message: str) -> None:
@@ -83,9 +108,10 @@ def test_values_at_the_edges_are_allowed() -> None:
     rate=st.floats(1e-6, 1, exclude_min=True),
     seed=st.integers(0, 2**40),
     loss=st.sampled_from(LOSSES),
-    symmetric=st.booleans(),
+    objective=st.sampled_from(OBJECTIVES),
+    micro_batch=st.none() | st.integers(1, 9),
 )
-def test_json_and_back(query, key, tokens, rate, seed, loss, symmetric) -> None:
+def test_json_and_back(query, key, tokens, rate, seed, loss, objective, micro_batch) -> None:
     config = TrainConfig(
         query_crop=query,
         key_crop=key,
@@ -93,7 +119,8 @@ def test_json_and_back(query, key, tokens, rate, seed, loss, symmetric) -> None:
         learning_rate=rate,
         seed=seed,
         loss=loss,
-        symmetric=symmetric,
+        objective=objective,
+        micro_batch=micro_batch,
     )
     assert from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert list(config.to_dict()) == FIELDS

@@ -1,6 +1,7 @@
 """TableAdam, given sparse gradients, is torch.optim.Adam given the same gradients dense."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -109,6 +110,22 @@ def test_a_saved_state_goes_on_bit_for_bit() -> None:
         step(resumed, second, "repeated", number, dense=False)
     assert all(torch.equal(one, other) for one, other in zip(whole, resumed, strict=True))
     assert through.state_dict()["param_groups"] == second.state_dict()["param_groups"]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copy_goes_on_like_the_original(copied) -> None:
+    parameters = tables()
+    optimizer = TableAdam(parameters, **SETTINGS)
+    for number in range(3):
+        step(parameters, optimizer, "repeated", number, dense=False)
+    for parameter in parameters:
+        parameter.grad = None  # sparse gradients cannot be copied so
+    twins, twin = copied((parameters, optimizer))
+    for number in range(3, 6):
+        step(parameters, optimizer, "repeated", number, dense=False)
+        step(twins, twin, "repeated", number, dense=False)
+    assert all(torch.equal(one, other) for one, other in zip(parameters, twins, strict=True))
+    assert not torch.equal(twins[0], tables()[0])
 
 
 def test_the_learning_rate_of_each_group_is_obeyed() -> None:

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 import synthetic
 import torch
+import toy
+from torch import nn
 
 from contriever_lite.batch import batch_of_step
 from contriever_lite.build import new_criterion, new_encoder
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, build_corpus
+from contriever_lite.corpus import Corpus, build_corpus, ragged
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import ConfigError, TrainingError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.loss import equation_1, info_nce
 from contriever_lite.retriever import Retriever
+from contriever_lite.rng import torch_stream
 from contriever_lite.table_adam import TableAdam
 from contriever_lite.train import (
     MEASURE_EVERY,
@@ -68,10 +71,103 @@ def test_training_lowers_the_loss_and_finds_what_no_word_links(tmp_path: Path) -
         {"symmetric": True, "query_views": 3},
         {"title_pairs": 0.5},
         {"idf_weights": False},
+        {"loss": "decoupled"},
+        {"loss": "sigmoid", "learn_temperature": True, "bias": -4.0},
+        {"learn_temperature": True},
+        {"skip_same_text": True},
+        {"objective": "queue", "queue_size": 64},
+        {"objective": "queue", "queue_size": 64, "batch_negatives": True, "key_gradient": True},
+        {"objective": "moco", "queue_size": 64, "momentum": 0.9},
+        {"objective": "moco", "queue_size": 64, "momentum": 0.9, "batch_negatives": True},
+        {"objective": "moco", "queue_size": 64, "momentum": 0.5, "ship_slow": True},
+        {"objective": "moco", "queue_size": 64, "momentum": 0.5, "momentum_schedule": "cosine"},
+        {"objective": "moco", "queue_size": 64, "momentum": 0.9, "queue_noise": True},
     ],
+    ids=lambda settings: " ".join(f"{name}={value}" for name, value in settings.items()),
 )
 def test_every_variant_learns(settings: dict) -> None:
     assert found(train(SMALL.replace(steps=20, **settings), synthetic.corpus())) > untrained() + 0.2
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "moco", "queue_size": 50}])
+def test_cached_gradients_give_the_run_of_the_whole_batch(settings: dict) -> None:
+    """No query of one token: its weight's gradient is 0, and Adam would follow the rounding."""
+    config = SHORT.replace(query_tokens=(4, 6), query_delete=0, **settings)
+    whole = train(config, synthetic.corpus())
+    parts = train(config.replace(micro_batch=9), synthetic.corpus())
+    assert isinstance(parts, BagEncoder), "unwrapped again"
+    for name, expected in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], expected, rtol=1e-3, atol=1e-4)
+
+
+def scattered(corpus, indices, rng, config) -> tuple:
+    """Pairs of one's own: three tokens of a document from anywhere in it, and twelve."""
+    rows = list(corpus.documents(indices).rows())
+    return ragged([rng.choice(row, 3) for row in rows]), ragged([rng.choice(r, 12) for r in rows])
+
+
+def test_views_of_ones_own_take_their_place() -> None:
+    seen = []
+
+    def watched(*arguments) -> tuple:
+        seen.append(len(arguments[1]))
+        return scattered(*arguments)
+
+    assert found(train(SMALL, synthetic.corpus(), views=watched)) > untrained() + 0.2
+    assert seen == [SMALL.batch_size] * SMALL.steps
+
+
+def test_a_warm_start_trains_the_encoder_it_is_given() -> None:
+    first = train(SHORT, synthetic.corpus())
+    start = first.vectors.detach().clone()
+    second = train(SHORT.replace(steps=2), synthetic.corpus(), encoder=first)
+    assert second is first
+    assert not torch.equal(second.vectors, start)
+    still = train(SHORT.replace(steps=0), synthetic.corpus(), encoder=first)
+    assert torch.equal(still.vectors, second.vectors), "not begun anew"
+
+
+def test_the_slow_encoder_is_shipped_where_that_is_asked() -> None:
+    config = SHORT.replace(objective="moco", momentum=1.0, queue_size=40)
+    fast = train(config, synthetic.corpus())
+    slow = train(config.replace(ship_slow=True), synthetic.corpus())
+    start = new_encoder(config, synthetic.corpus())
+    assert torch.equal(slow.vectors, start.vectors), "momentum 1: it never moved"
+    assert not torch.equal(fast.vectors, start.vectors)
+
+
+def dropping(seed: int = 0) -> toy.Dropping:
+    """An encoder with dropout, as wide as the synthetic vocabulary."""
+    encoder = toy.Dropping(seed)
+    size = synthetic.corpus().tokenizer.get_vocab_size()
+    encoder.table = nn.Parameter(torch.randn(size, 8, generator=torch_stream(seed, "wide")))
+    return encoder
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "moco", "queue_size": 50}])
+def test_dropout_is_a_function_of_seed_and_step(settings: dict) -> None:
+    """Neither evaluation nor a global generator has a say, so that a resumed run is the same."""
+    config = SHORT.replace(**settings)
+    modes = []
+
+    def evaluate(encoder: nn.Module, step: int) -> dict[str, float]:
+        modes.append(encoder.training)
+        encoder.eval()
+        torch.rand(7)
+        return {}
+
+    plain = train(config, synthetic.corpus(), encoder=dropping())
+    before = torch.get_rng_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(77)
+        watched = train(
+            config, synthetic.corpus(), evaluate=evaluate, evaluate_every=1, encoder=dropping()
+        )
+    other = train(config.replace(seed=1), synthetic.corpus(), encoder=dropping())
+    assert torch.equal(plain.table, watched.table)
+    assert not torch.equal(plain.table, other.table)
+    assert modes == [False] * 5, "evaluated without dropout"
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_run_equals_the_loop_written_out() -> None:
