@@ -158,9 +158,9 @@ def fit(config: TrainConfig, corpus: Corpus, processes: int = 1) -> tuple[TrainC
     size = min(config.batch_size, len(usable)) // processes * processes
     if size < 2:
         raise ConfigError(
-            f"{len(usable)} of {len(corpus)} documents have two tokens or more, and contrast needs "
-            f"two such documents, and one for each of {processes} processes; give a corpus with "
-            "more text, a larger batch_size, or fewer processes"
+            f"{len(usable)} of {len(corpus)} documents have two tokens or more, and batch_size = "
+            f"{config.batch_size}: a batch needs at least {max(2, processes)}, two to contrast and "
+            "one for each process; give more text, a larger batch_size, or fewer processes"
         )
     return config.replace(batch_size=size), usable
 

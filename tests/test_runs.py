@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import multiprocessing
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 import synthetic
 import torch
 
-from contriever_lite import __version__, runs
+from contriever_lite import __version__, cli, config, runs
 from contriever_lite.beir_writer import write_beir
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
@@ -92,7 +95,7 @@ def test_a_run_that_counts_words_once_is_loaded_so(source: Path, tmp_path: Path)
 def test_an_existing_folder_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     monkeypatch.setattr(runs, "read_corpus", lambda *_: pytest.fail("nothing is read before"))
-    with pytest.raises(DataError, match="mine exists already"):
+    with pytest.raises(DataError, match=r"mine exists already.*interrupted, go on .* --resume"):
         train_run(QUICK, "tiny", tmp_path / "mine")
     assert list((tmp_path / "mine").iterdir()) == []
 
@@ -109,6 +112,113 @@ def test_an_interrupted_run_leaves_its_settings_and_log_and_no_model(
         train_run(QUICK, source, tmp_path / "run")
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left == {"config.json", "metrics.jsonl"}
+
+
+def go_on(config: TrainConfig, source: Path, out: Path) -> None:
+    """Start a run, or go on with it; its state is saved after every step."""
+    train_run(config, source, out, resume=out.exists(), save_every=0)
+
+
+def steps_logged(out: Path) -> int:
+    log = out / "metrics.jsonl"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"objective": "moco", "queue_size": 50, "momentum": 0.8}], ids=str
+)
+def test_a_killed_run_ends_with_the_same_weights(
+    settings: dict, source: Path, tmp_path: Path
+) -> None:
+    """SIGKILL, four times at random moments; whatever it was doing, --resume goes on."""
+    long = QUICK.replace(steps=60, **settings)
+    train_run(long, source, tmp_path / "whole")
+    out, moments = tmp_path / "killed", np.random.default_rng(len(settings))
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["contriever_lite.runs"])
+    for _ in range(4):
+        before = steps_logged(out)
+        process = processes.Process(target=go_on, args=(long, source, out))
+        process.start()
+        while process.is_alive() and steps_logged(out) < before + 1:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.05))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "it was still training"
+        assert {"config.json", "metrics.jsonl"} <= {path.name for path in out.iterdir()}
+    assert 4 <= steps_logged(out) < 60
+    go_on(long, source, out)
+    models = [folder / "model" / "model.safetensors" for folder in (tmp_path / "whole", out)]
+    assert models[0].read_bytes() == models[1].read_bytes()
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 61)), "each step once"
+    assert json.loads((out / "run.json").read_text())["resumed"] is True
+    assert not list(out.glob("state.pt*")), "the state of a finished run is not kept"
+
+
+@pytest.fixture
+def interrupted(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run of QUICK, interrupted before its model was saved."""
+    monkeypatch.setattr(runs, "retriever_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train_run(QUICK, source, tmp_path / "run", save_every=0)
+    monkeypatch.undo()
+    return tmp_path / "run"
+
+
+def test_resuming_needs_the_same_settings(interrupted: Path, source: Path) -> None:
+    before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
+    assert {"config.json", "metrics.jsonl", "state.pt"} <= set(before)
+    with pytest.raises(ConfigError, match=r"other settings: seed = 5 there, 6 now\. Go on"):
+        train_run(QUICK.replace(seed=6), source, interrupted, resume=True)
+    other = write_lines(
+        source.parent / "other.jsonl", *[{"text": "one two"}, {"text": "three four"}]
+    )
+    with pytest.raises(ConfigError, match="batch_size = 32 there, 2 now"):
+        train_run(QUICK, other, interrupted, resume=True)
+    assert {path.name: path.read_bytes() for path in interrupted.iterdir()} == before
+
+
+def test_resuming_needs_the_same_documents(interrupted: Path, source: Path) -> None:
+    lines = source.read_text().splitlines(keepends=True)
+    source.write_text("".join(lines[::-1]))
+    with pytest.raises(ConfigError, match="made from other documents or another tokenizer"):
+        train_run(QUICK, source, interrupted, resume=True)
+
+
+def test_a_finished_run_is_not_resumed(interrupted: Path, source: Path) -> None:
+    train_run(QUICK, source, interrupted, resume=True)
+    with pytest.raises(ConfigError, match=r"is finished: its model is in .*nothing to resume"):
+        train_run(QUICK, source, interrupted, resume=True)
+    with pytest.raises(DataError, match="exists already"):
+        train_run(QUICK, source, interrupted)
+
+
+def test_what_is_not_a_run_is_not_resumed(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("nothing", "folder"):
+        with pytest.raises(ConfigError, match="is not a run: it has no config"):
+            train_run(QUICK, source, tmp_path / name, resume=True)
+    assert not (tmp_path / "nothing").exists()
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_the_command_line_resumes(
+    interrupted: Path, source: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config.PRESETS, "quick", QUICK)
+    words = ["train", "--preset", "quick", "--data", str(source), "--out", str(interrupted)]
+    assert cli.main(words) == 1
+    assert "go on with it: --resume" in capsys.readouterr().err
+    assert cli.main([*words, "--resume", "--seed", "9"]) == 1
+    assert "seed = 5 there, 9 now" in capsys.readouterr().err
+    assert cli.main([*words, "--resume"]) == 0
+    assert "trained for 3 steps" in capsys.readouterr().out
+    assert Retriever.load(interrupted).encode(["bome"]).shape == (1, QUICK.dimension)
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert "--resume" in capsys.readouterr().out
 
 
 def test_a_corpus_that_is_too_small_leaves_nothing(tmp_path: Path) -> None:
