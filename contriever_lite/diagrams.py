@@ -3,6 +3,7 @@
 Each function draws on the axes given or on new ones, in the style of plots.py, and returns them.
 """
 
+from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 from contriever_lite.plots import BLUE, GREY, ORANGE, RED
@@ -72,4 +73,32 @@ def two_views(ax: "Axes | None" = None) -> "Axes":
         (3.4, "Inverse cloze: the key is the rest"),
     ):
         ax.text(3.8, y, words, fontweight="bold", va="bottom")
+    return ax
+
+
+def queue(ax: "Axes | None" = None) -> "Axes":
+    """Past keys in a ring, a number for the age of each batch of them, the darker the younger. The
+    loss reads them all; then the step's own keys are pushed over the oldest."""
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Wedge
+
+    ax, ages, (x, y) = canvas(20, 11.6, ax), 12, (15.2, 3.9)
+    for age in range(1, ages + 1):
+        turn = 180 - 360 / ages * age
+        ring = Wedge((x, y), 3.9, turn - 180 / ages, turn + 180 / ages, width=1.6)
+        ring.set(facecolor=to_rgba(ORANGE, 0.62 - 0.05 * age), edgecolor=GREY)
+        ax.add_patch(ring)
+        at = x + 3.1 * cos(radians(turn)), y + 3.1 * sin(radians(turn))
+        ax.text(*at, str(age), ha="center", va="center", fontsize=10)
+    ax.text(x, y, "queue:\nage in\npushes", ha="center", va="center", fontsize=10)
+    box(ax, 0.1, 6.2, 4.5, 2, "encoder")
+    box(ax, 7, 9.4, 2, 2, "q", BLUE)
+    box(ax, 7, 2.9, 2, 2, "k", ORANGE, 0.6)
+    box(ax, 13.2, 9.4, 4, 2, "loss")
+    arrow(ax, (4.6, 7.6), (7, 9.9), colour=BLUE)
+    arrow(ax, (9, 10.4), (13.2, 10.4), "gradient", BLUE)
+    arrow(ax, (4.6, 6.8), (7, 4.6), dashed=True)
+    arrow(ax, (9, 4.7), (13.2, 9.5), dashed=True)
+    arrow(ax, (9, 3.9), (11.3, 3.9), "push", dashed=True)
+    arrow(ax, (x, 7.8), (x, 9.4), dashed=True)
     return ax

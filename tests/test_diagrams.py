@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.patches import Wedge
 
 from contriever_lite import diagrams, plots
 
 # diagram -> some of the words that must be read in it
 WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.two_views: ("document", "query", "key", "Inverse cloze: the key is the rest"),
+    diagrams.queue: ("encoder", "q", "k", "loss", "gradient", "push"),
 }
 
 
@@ -66,3 +68,17 @@ def test_two_views_shows_what_it_says() -> None:
     assert span in document
     assert sorted(span + rest) == list(document)
     assert len(ax.lines) == 4, "two tokens of each crop are crossed out"
+
+
+def test_queue_ages_around_the_ring() -> None:
+    """The younger, the darker; the oldest lies where the push comes in; one gradient, four none."""
+    ax = diagrams.queue()
+    wedges = [patch for patch in ax.patches if isinstance(patch, Wedge)]
+    shades = [wedge.get_facecolor()[3] for wedge in wedges]
+    assert shades == sorted(shades, reverse=True)
+    assert len(set(shades)) == 12
+    ages = {t.get_text(): t.get_position() for t in ax.texts if t.get_text().isdigit()}
+    assert set(ages) == {str(age) for age in range(1, 13)}
+    assert min(ages, key=lambda age: ages[age][0]) == "12"
+    push = next(text for text in ax.texts if text.get_text() == "push")
+    assert push.get_position()[1] == pytest.approx(ages["12"][1])
