@@ -86,7 +86,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000) -> Tokenizer
     tokenizer = _assemble(models.WordPiece(unk_token="[UNK]"))
     # The trainer numbers continuation characters in the order of a hash map, which differs from
     # run to run and decides ties between merges. Naming them all beforehand fixes the order.
-    characters = set().union(*texts)
+    characters: set[str] = set()
+    for text in texts:
+        characters.update(text)
     normal = tokenizer.normalizer.normalize_str("".join(sorted(characters)))
     alphabet = sorted(c for c in set(normal) if not c.isspace())
     trainer = trainers.WordPieceTrainer(

@@ -75,6 +75,24 @@ def test_a_vocabulary_is_the_same_from_a_list_an_iterator_and_a_stream() -> None
     assert train_tokenizer(Stream(), 130).to_str() == expected
 
 
+def test_a_stream_of_texts_is_never_held() -> None:
+    class Text(str):
+        def __init__(self, _: str) -> None:
+            self.__class__.alive += 1
+            self.__class__.most = max(self.most, self.alive)
+
+        def __del__(self) -> None:
+            self.__class__.alive -= 1
+
+    class Stream:
+        def __iter__(self) -> Iterator[str]:
+            return (Text(f"number {number}") for number in range(5000))
+
+    Text.alive = Text.most = 0
+    train_tokenizer(Stream(), 130)
+    assert 0 < Text.most < 1000, "the library takes a few hundred at a time"
+
+
 def test_the_alphabet_is_that_of_the_normalised_texts() -> None:
     text = "Ñandú ﬁn ΣΑΣ İstanbul Å e\u0301 한국 ½ \u200b\u00a0x"
     tokenizer = train_tokenizer([text, "é"], 10)
