@@ -102,3 +102,25 @@ def queue(ax: "Axes | None" = None) -> "Axes":
     arrow(ax, (9, 3.9), (11.3, 3.9), "push", dashed=True)
     arrow(ax, (x, 7.8), (x, 9.4), dashed=True)
     return ax
+
+
+def in_batch(ax: "Axes | None" = None) -> "Axes":
+    """The scores of a batch of six texts, each query's in a row, one text being another's copy. The
+    diagonal holds the positives; the softmax runs along a row, and down a column if symmetric."""
+    names, copies = ("Tire", "Rice", "Jazz", "Tire, copied", "Road", "Moon"), {(0, 3), (3, 0)}
+    ax, side = canvas(16, 10.8, ax), 1.3
+    for i, name in enumerate(names):
+        top = 6.7 - side * i
+        ax.text(4.2, top + side / 2, name, ha="right", va="center")
+        ax.text(4.9 + side * i, 8.2, name, rotation=45, va="bottom")
+        for j in range(len(names)):
+            look = ("-", GREY, 0.05) if i != j else ("+", BLUE, 0.45)
+            look = ("?", RED, 0.35) if (i, j) in copies else look
+            box(ax, 4.5 + side * j, top, side, side, *look)
+    for x, y, w, h, dashes in ((4.5, 5.4, 7.8, side, "-"), (8.4 - side, 0.2, side, 7.8, "--")):
+        ax.plot([x, x + w, x + w, x, x], [y, y, y + h, y + h, y], dashes, color=BLUE, lw=3)
+    ax.text(12.6, 6.05, "softmax", va="center", color=BLUE)
+    ax.text(12.6, 2.15, "-  negative\n+  positive\n?  false\n    negative", va="center")
+    ax.text(4.2, 8.2, "queries", ha="right", fontweight="bold")
+    ax.text(12.6, 8.2, "keys", fontweight="bold")
+    return ax

@@ -13,6 +13,7 @@ from contriever_lite import diagrams, plots
 WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.two_views: ("document", "query", "key", "Inverse cloze: the key is the rest"),
     diagrams.queue: ("encoder", "q", "k", "loss", "gradient", "push"),
+    diagrams.in_batch: ("queries", "keys", "softmax", "Tire", "Tire, copied", "Jazz"),
 }
 
 
@@ -82,3 +83,11 @@ def test_queue_ages_around_the_ring() -> None:
     assert min(ages, key=lambda age: ages[age][0]) == "12"
     push = next(text for text in ax.texts if text.get_text() == "push")
     assert push.get_position()[1] == pytest.approx(ages["12"][1])
+
+
+def test_in_batch_has_a_positive_in_each_row_and_two_false_negatives() -> None:
+    """The diagonal is positive; the cells of a text and its copy, and no others, are false."""
+    signs = {t.get_position(): t.get_text() for t in diagrams.in_batch().texts}
+    x, y = (sorted({at[axis] for at, sign in signs.items() if sign == "-"}) for axis in (0, 1))
+    rows = ["".join(signs[across, up] for across in x) for up in reversed(y)]
+    assert rows == ["+--?--", "-+----", "--+---", "?--+--", "----+-", "-----+"]
