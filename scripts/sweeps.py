@@ -16,12 +16,17 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from contriever_lite import registry
+from contriever_lite.augment import select
 from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig
+from contriever_lite.corpus import Corpus, Ragged
 from contriever_lite.files import write_json
 from contriever_lite.runs import circumstances, read_corpus
 from contriever_lite.sweep import record, sweep
+from contriever_lite.views import two_views
 
 SWEEPS = Path(__file__).resolve().parents[1] / "data" / "runs" / "sweeps"
 SPLITS = {"wikipedia-vital": "dev", "scifact": "train"}
@@ -60,6 +65,33 @@ def crops() -> tuple[str, Settings]:
         )
         for low, high in ranges
     }
+
+
+def overlap() -> tuple[str, Settings]:
+    """What may query and key share? The span, only other occurrences of its words, or no word."""
+    cut = BASE.replace(pair="inverse_cloze", span_kept=0.0, query_delete=0.0, key_delete=0.0)
+    short = cut.replace(query_tokens=(5, 24))
+    return "crop", {
+        "crop": BASE.replace(query_delete=0.0, key_delete=0.0),
+        "inverse cloze, span kept": cut.replace(span_kept=1.0),
+        "inverse cloze, span cut": cut,
+        "inverse cloze, words cut": cut,
+        "short query, span cut": short,
+        "short query, words cut": short,
+    }
+
+
+def words_cut(
+    corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, config: TrainConfig
+) -> tuple[Ragged, Ragged]:
+    """Views like two_views, but a key loses every token that its query has."""
+    query, key = two_views(corpus, indices, rng, config)
+    size = corpus.tokenizer.get_vocab_size()
+    ours, theirs = (view.row_of_token() * size + view.tokens for view in (query, key))
+    return query, select(key, ~np.isin(theirs, ours))
+
+
+VIEWS = {f"{pair}, words cut": words_cut for pair in ("inverse cloze", "short query")}
 
 
 def temperature() -> tuple[str, Settings]:
@@ -152,8 +184,8 @@ def equal_negatives() -> tuple[str, Settings]:
 
 PARTS: dict[str, Callable[[], tuple[str, Settings]]] = {
     part.__name__: part
-    for part in (augmentations, deletion, crops, temperature, losses, batch_steps, batch_compute,
-                 queue, momentum, equal_negatives)
+    for part in (augmentations, deletion, crops, overlap, temperature, losses, batch_steps,
+                 batch_compute, queue, momentum, equal_negatives)
 }  # fmt: skip
 SEEDS = {"augmentations": (0, 1, 2, 3, 4), "equal_negatives": (0, 1, 2, 3, 4)}
 
@@ -167,12 +199,14 @@ def make(name: str, data: str) -> None:
     baseline, settings = PARTS[name]()
     corpus = read_corpus(data, BASE.vocab_size)
     seeds = SEEDS.get(name, (0, 1, 2))
-    trials = sweep(settings, corpus, load_collection(data, SPLITS[data]), seeds)
+    trials = sweep(settings, corpus, load_collection(data, SPLITS[data]), seeds, VIEWS)
     base = BASE.to_dict()
     changes = {
         label: {k: v for k, v in config.to_dict().items() if v != base[k]}
         for label, config in settings.items()
     }
+    for label in changes.keys() & VIEWS.keys():
+        changes[label]["views"] = VIEWS[label].__name__
     found = {
         "sweep": name,
         "question": PARTS[name].__doc__,
