@@ -150,6 +150,12 @@ def queue() -> tuple[str, Settings]:
     }
 
 
+def in_batch_rates() -> tuple[str, Settings]:
+    """What the learning rate does without a queue: the control of `queue`."""
+    small = BASE.replace(batch_size=64)
+    return "rate 0.01", {f"rate {rate}": small.replace(learning_rate=rate) for rate in RATES}
+
+
 def momentum() -> tuple[str, Settings]:
     """Which momentum for which queue?"""
     small = BASE.replace(batch_size=64, objective="moco")
@@ -185,7 +191,7 @@ def equal_negatives() -> tuple[str, Settings]:
 PARTS: dict[str, Callable[[], tuple[str, Settings]]] = {
     part.__name__: part
     for part in (augmentations, deletion, crops, overlap, temperature, losses, batch_steps,
-                 batch_compute, queue, momentum, equal_negatives)
+                 batch_compute, queue, in_batch_rates, momentum, equal_negatives)
 }  # fmt: skip
 SEEDS = {"augmentations": (0, 1, 2, 3, 4), "equal_negatives": (0, 1, 2, 3, 4)}
 
