@@ -1,6 +1,6 @@
 """Memory and time of a step with and without cached gradients, against the batch size.
 
-    python benchmarks/cached.py [--batches 64 256 1024] [--rows 32] [--repeats 3]
+    python benchmarks/cached.py [--batches 32 128 512] [--rows 32] [--repeats 3]
 
 Each figure comes from a fresh process: a small transformer (2 layers of 128 dimensions, rows of 64
 tokens, dropout on) takes InfoNCE steps over pairs. Printed: the peak of memory above what the
@@ -82,7 +82,7 @@ def step(objective: InBatch, size: int, generator: torch.Generator) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024])
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512])
     parser.add_argument("--rows", type=int, default=32, help="of a micro-batch")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--child", type=int, nargs=2, help=argparse.SUPPRESS)
