@@ -124,3 +124,29 @@ def in_batch(ax: "Axes | None" = None) -> "Axes":
     ax.text(4.2, 8.2, "queries", ha="right", fontweight="bold")
     ax.text(12.6, 8.2, "keys", fontweight="bold")
     return ax
+
+
+def moco_step(ax: "Axes | None" = None) -> "Axes":
+    """One step of MoCo, from left to right, in the order of its numbers: the encoder above, which
+    learns, and its slow copy below, which follows; dashed where no gradient flows."""
+    ax = canvas(20, 12.4, ax)
+    box(ax, 0.1, 9.4, 3.6, 2.2, "encoder\nθ", BLUE)
+    box(ax, 16.2, 9.4, 3.6, 2.2, "encoder\nθ'", BLUE, 0.4)
+    box(ax, 0.1, 1.4, 3.6, 2.2, "slow copy\n$θ_k$", ORANGE)
+    box(ax, 16.2, 1.4, 3.6, 2.2, "slow copy\n$θ_k$'", ORANGE, 0.4)
+    box(ax, 6, 9.6, 1.8, 1.8, "q", BLUE)
+    box(ax, 6, 1.6, 1.8, 1.8, "k", ORANGE)
+    box(ax, 10.2, 1.6, 3.8, 1.8, "queue", ORANGE, 0.1)
+    box(ax, 9.4, 5.7, 3.2, 1.8, "3 loss")
+    arrow(ax, (3.7, 10.5), (6, 10.5), "1", BLUE)
+    arrow(ax, (3.7, 2.5), (6, 2.5), "2", dashed=True)
+    arrow(ax, (7.8, 9.9), (9.9, 7.5), colour=BLUE)
+    arrow(ax, (7.5, 3.4), (9.9, 5.7), dashed=True)
+    arrow(ax, (12.1, 3.4), (12.1, 5.7), dashed=True)
+    arrow(ax, (12.6, 7.2), (16.2, 9.8), colour=BLUE)
+    ax.text(14.1, 8.9, "4 step", ha="right")
+    arrow(ax, (7.8, 2.5), (10.2, 2.5), "5 push", dashed=True)
+    arrow(ax, (18, 9.4), (18, 3.6), dashed=True)
+    ax.text(17.7, 6.3, "6 follow", ha="right")
+    ax.text(10, 0.1, "$θ_k$' = $m\\,θ_k$ + $(1 - m)\\,$θ'", ha="center")
+    return ax

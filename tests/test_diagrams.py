@@ -14,6 +14,7 @@ WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.two_views: ("document", "query", "key", "Inverse cloze: the key is the rest"),
     diagrams.queue: ("encoder", "q", "k", "loss", "gradient", "push"),
     diagrams.in_batch: ("queries", "keys", "softmax", "Tire", "Tire, copied", "Jazz"),
+    diagrams.moco_step: ("encoder\nθ", "q", "k", "queue", "3 loss", "4 step", "5 push", "6 follow"),
 }
 
 
@@ -91,3 +92,15 @@ def test_in_batch_has_a_positive_in_each_row_and_two_false_negatives() -> None:
     x, y = (sorted({at[axis] for at, sign in signs.items() if sign == "-"}) for axis in (0, 1))
     rows = ["".join(signs[across, up] for across in x) for up in reversed(y)]
     assert rows == ["+--?--", "-+----", "--+---", "?--+--", "----+-", "-----+"]
+
+
+def test_moco_step_tells_its_order_from_left_to_right() -> None:
+    """Numbers 1 to 6, once each; of eight arrows three are solid: encoder, q, loss, encoder."""
+    ax = diagrams.moco_step()
+    numbers = [word.split()[0] for word in words(ax) if word[:1].isdigit()]
+    assert sorted(numbers) == list("123456")
+    arrows = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+    solid = [arrow for arrow in arrows if arrow.get_linestyle() in ("-", "solid")]
+    assert (len(solid), len(arrows)) == (3, 8)
+    starts = {text.get_text(): text.get_position() for text in ax.texts}
+    assert starts["encoder\nθ"][0] < starts["q"][0] < starts["encoder\nθ'"][0]
