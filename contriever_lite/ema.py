@@ -43,7 +43,7 @@ def cosine_momentum(step: int, steps: int, start: float) -> float:
 def drift(slow: nn.Module, fast: nn.Module) -> float:
     """How far the slow weights lag behind, relative to the fast ones.
 
-    |theta_slow - theta_fast| / |theta_fast|
+        d = |theta_slow - theta_fast| / |theta_fast|
     """
     pairs = list(zip(slow.parameters(), fast.parameters(), strict=True))
     apart = sum((s.float() - f.float()).square().sum().item() for s, f in pairs)
