@@ -40,6 +40,8 @@ COMMANDS = {
         _option("--vocab-characters", type=int, default=200_000_000, metavar="N",
                 help="learn from the first N characters, of each source its share "
                 "(default 200000000)"),
+        _option("--fewest", type=int, default=1, metavar="N",
+                help="learn no character that occurs less often (default 1)"),
         _option("--workers", type=int, default=1, metavar="N",
                 help="processes that tokenise (default 1, with threads)"),
     ]),

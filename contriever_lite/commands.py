@@ -48,7 +48,7 @@ def prepare(arguments: Namespace) -> None:
     refuse_to_overwrite(Path(arguments.out))
     if arguments.tokenizer == "train":
         size, characters = arguments.vocab_size, arguments.vocab_characters
-        tokenizer = learn_tokenizer(arguments.source, size, characters)
+        tokenizer = learn_tokenizer(arguments.source, size, characters, arguments.fewest)
     else:
         tokenizer = load_tokenizer(arguments.tokenizer)
     corpus = prepare_corpus(arguments.source, arguments.out, tokenizer, arguments.workers)

@@ -184,4 +184,5 @@ _LAPTOP = TrainConfig(
 PRESETS = {
     "demo": _LAPTOP.replace(once=True),  # short documents: repetition misleads
     "laptop": _LAPTOP,
+    "wiki": _LAPTOP.replace(vocab_size=28_000, window=256, steps=6000),
 }

@@ -72,17 +72,21 @@ def prepare_corpus(
 
 
 def learn_tokenizer(
-    sources: Sequence[str | Path], vocab_size: int = 30_000, characters: int = SAMPLE
+    sources: Sequence[str | Path],
+    vocab_size: int = 30_000,
+    characters: int = SAMPLE,
+    fewest: int = 1,
 ) -> Tokenizer:
     """A vocabulary learnt from the beginning of each source: `characters` in all, an equal share
-    each. They are read twice and never held, only the counts of their words. Raises DataError for
-    bad lines, ConfigError for numbers that make no sense."""
+    each. They are read twice and never held, only the counts of their words. fewest: as in
+    `train_tokenizer`. Raises DataError for bad lines, ConfigError for numbers that make no
+    sense."""
     if vocab_size <= len(SPECIAL_TOKENS):
         raise ConfigError(f"vocab_size is {vocab_size}; allowed: more than {len(SPECIAL_TOKENS)}, "
                           "the special tokens")  # fmt: skip
     if characters < 1:
         raise ConfigError(f"characters to learn from: {characters}; allowed: 1 or more")
-    return train_tokenizer(_Sample(sources, characters // len(sources)), vocab_size)
+    return train_tokenizer(_Sample(sources, characters // len(sources)), vocab_size, fewest)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A tokenizer is a `tokenizers.Tokenizer`: lower-cased, accents stripped, split on
 punctuation, then cut greedily into the longest pieces of the vocabulary, as BERT does.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,27 +75,33 @@ def continuing_pieces(tokenizer: Tokenizer) -> np.ndarray:
     return continues
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 30_000, fewest: int = 1) -> Tokenizer:
     """Learn a WordPiece vocabulary from raw text (Wu et al. 2016, by the BPE merges of
     `tokenizers`). The same texts give the same vocabulary, in the same order, on every run.
 
     texts: gone through twice; an iterator, which can be so only once, is held in memory.
     vocab_size counts the special tokens and the alphabet, which always stay: with very few or
-    very small texts the vocabulary may be smaller or a little larger.
+    very small texts the vocabulary may be smaller or a little larger. fewest: the alphabet leaves
+    out characters that occur less often ([UNK] then): large texts hold thousands of those, and each
+    would take two places, alone and as "##" + itself.
     """
     texts = list(texts) if isinstance(texts, Iterator) else texts
     tokenizer = _assemble(models.WordPiece(unk_token="[UNK]"))
     # The trainer numbers continuation characters in the order of a hash map, which differs from
     # run to run and decides ties between merges. Naming them all beforehand fixes the order.
-    characters: set[str] = set()
+    characters: Counter[str] = Counter()
     for text in texts:
         characters.update(text)
-    normal = tokenizer.normalizer.normalize_str("".join(sorted(characters)))
-    alphabet = sorted(c for c in set(normal) if not c.isspace())
+    normal: Counter[str] = Counter()
+    for character, count in characters.items():
+        for letter in tokenizer.normalizer.normalize_str(character):
+            normal[letter] += count
+    alphabet = sorted(c for c, n in normal.items() if n >= fewest and not c.isspace())
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in alphabet)],
         show_progress=False,
+        **({} if fewest <= 1 else {"limit_alphabet": len(alphabet)}),
     )
     tokenizer.train_from_iterator(texts, trainer)
     return _assemble(models.WordPiece(tokenizer.get_vocab(), unk_token="[UNK]"))

@@ -34,6 +34,16 @@ print(hashlib.sha256(tokenizer.to_str().encode()).hexdigest(), tokenizer.get_voc
 """
 
 
+def test_rare_characters_are_left_out_when_asked() -> None:
+    texts = ["abcab bca", "abc cab", "abca x"] * 50 + ["ab q"]
+    whole = train_tokenizer(texts, 60)
+    assert whole.encode("q", add_special_tokens=False).tokens == ["q"]
+    frugal = train_tokenizer(texts, 60, fewest=2)
+    assert frugal.encode("q", add_special_tokens=False).tokens == ["[UNK]"]
+    assert frugal.encode("x", add_special_tokens=False).tokens == ["x"]
+    assert {"q", "##q"} & set(frugal.get_vocab()) == set()
+
+
 def test_training_is_the_same_in_every_process() -> None:
     """The library numbers letters in the order of a hash map that differs from run to run."""
     command = [sys.executable, "-c", SCRIPT]
