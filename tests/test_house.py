@@ -23,7 +23,8 @@ ORDER = """
     compressed records hashing metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection documents prepare trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli
-    exercises_words exercises_vectors exercises_loss exercises_views
+    exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
+    exercises_queue
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
