@@ -15,16 +15,24 @@ from contriever_lite.encoder import BagEncoder
 from contriever_lite.key_queue import KeyQueue
 from contriever_lite.objective import InBatch, MoCo, Queue
 from contriever_lite.rng import torch_stream
+from contriever_lite.warm_start import MUTE, stop_word_ids, warm_start
 
 
 def new_encoder(config: TrainConfig, corpus: Corpus) -> BagEncoder:
-    """The encoder before its first step: random vectors, and weights at 1 or at idf."""
-    generator = torch_stream(config.seed, "encoder")
-    size = corpus.tokenizer.get_vocab_size()
-    encoder = BagEncoder(size, config.dimension, normalise=config.normalise, generator=generator)
+    """The encoder before its first step: vectors at random, or config.start's; weights at 1, or
+    the corpus's idf; stop words mute."""
+    size, generator = corpus.tokenizer.get_vocab_size(), torch_stream(config.seed, "encoder")
+    encoder = (
+        warm_start(config, corpus)
+        if config.start
+        else BagEncoder(size, config.dimension, normalise=config.normalise, generator=generator)
+    )
     if config.idf_weights:
         frequency = torch.from_numpy(corpus.document_frequency())
         encoder.start_weights_at_idf(frequency, len(corpus))
+    if config.stop_words:
+        with torch.no_grad():
+            encoder.log_weights[stop_word_ids(corpus.tokenizer, config.stop_words)] = MUTE
     return encoder
 
 

@@ -1,6 +1,6 @@
 """Model folders: written whole or not at all, read strictly.
 
-model.safetensors   the tensors, all of them and no others
+model.safetensors   the tensors, all of them and no others; as int8, vectors are rows and scales
 config.json         what kind of encoder, its sizes, how it scores
 tokenizer.json      the tokenizer it was trained with
 """
@@ -15,25 +15,35 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from contriever_lite.encoder import BagEncoder
-from contriever_lite.errors import CheckpointError
+from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.files import new_folder
+from contriever_lite.quantise import dequantise, quantise
 from contriever_lite.tokens import load_tokenizer
 
 FORMAT = 1
+PRECISIONS = ("float32", "int8")
 SETTINGS = {"vocab_size": int, "dimension": int, "normalise": bool}
 
 
-def save_encoder(encoder: BagEncoder, tokenizer: Tokenizer, folder: str | Path) -> Path:
-    """Write a model folder. Raises DataError if it exists."""
+def save_encoder(
+    encoder: BagEncoder, tokenizer: Tokenizer, folder: str | Path, precision: str = "float32"
+) -> Path:
+    """Write a model folder. precision "int8" stores the vectors in a quarter of the space
+    (quantise.py). Raises DataError if the folder exists, ConfigError for another precision."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision = {precision!r}: choose one of {', '.join(PRECISIONS)}")
     config = {
         "format": FORMAT,
         "encoder": "bag",
         "vocab_size": len(encoder.vectors),
         "dimension": encoder.dimension,
         "normalise": encoder.normalise,
+        "precision": precision,
     }
     with new_folder(folder) as work:
         tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+        if precision == "int8":
+            tensors["vectors"], tensors["scales"] = quantise(tensors["vectors"])
         save_file(tensors, work / "model.safetensors")
         tokenizer.save(str(work / "tokenizer.json"))
         (work / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -57,7 +67,14 @@ def load_encoder(folder: str | Path) -> tuple[BagEncoder, Tokenizer]:
         encoder = BagEncoder(
             config["vocab_size"], config["dimension"], normalise=config["normalise"]
         )
-    encoder.load_state_dict(_read_tensors(folder, encoder.state_dict()), assign=True)
+    expected = encoder.state_dict()
+    if config.get("precision") == "int8":
+        expected["vectors"] = expected["vectors"].to(torch.int8)
+        expected["scales"] = expected["log_weights"]
+    tensors = _read_tensors(folder, expected)
+    if "scales" in tensors:
+        tensors["vectors"] = dequantise(tensors["vectors"], tensors.pop("scales"))
+    encoder.load_state_dict(tensors, assign=True)
     return encoder.eval(), tokenizer
 
 

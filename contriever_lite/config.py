@@ -58,6 +58,8 @@ class TrainConfig:
         0.0, "fraction of batches pairing titles with bodies; paper 0", low=0, high=1
     )
     # encoder
+    start: str = setting("", "model to start from: wiki, or a folder; paper BERT (A.1)")
+    stop_words: str = setting("", "language whose stop words the bag starts mute; paper none")
     dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
     normalise: bool = setting(True, "vectors of length 1; paper no: plain dot product (3)")
     idf_weights: bool = setting(True, "start the bag's weights at idf instead of 1")
@@ -92,6 +94,7 @@ class TrainConfig:
     # optimisation
     batch_size: int = setting(1024, "pairs a step; paper 2,048 (A.1)", low=2)
     steps: int = setting(1000, "updates; paper 500,000 (A.1)", low=0)
+    epochs: float | None = setting(None, "stop after so many passes, if sooner; paper no", above=0)
     learning_rate: float = setting(5e-3, "peak; paper 5e-5, for BERT (A.1)", above=0)
     warmup: float = setting(0.1, "fraction of the steps; reference .04", low=0, high=1)
     betas: tuple[float, float] = setting((0.9, 0.98), "Adam's; reference .9, .98", low=0, below=1)
@@ -184,5 +187,8 @@ _LAPTOP = TrainConfig(
 PRESETS = {
     "demo": _LAPTOP.replace(once=True),  # short documents: repetition misleads
     "laptop": _LAPTOP,
+    "adapt": _LAPTOP.replace(
+        start="wiki", dimension=1024, stop_words="english", learning_rate=2e-3, steps=300, epochs=20
+    ),
     "wiki": _LAPTOP.replace(vocab_size=28_000, window=256, steps=6000),
 }

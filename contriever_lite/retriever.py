@@ -70,9 +70,9 @@ class Retriever:
             self.encoder.train(training)
         return np.concatenate(blocks)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, precision: str = "float32") -> Path:
         """Write a model folder (checkpoint.py)."""
-        return save_encoder(self.encoder, self.tokenizer, folder)
+        return save_encoder(self.encoder, self.tokenizer, folder, precision)
 
     @staticmethod
     def load(folder: str | Path) -> "Retriever":

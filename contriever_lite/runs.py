@@ -30,6 +30,7 @@ from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.state import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
+from contriever_lite.warm_start import load_start
 
 LIBRARIES = ("contriever-lite", "torch", "tokenizers", "numpy", "faiss-cpu", "bm25s")
 
@@ -39,12 +40,14 @@ def read_documents(source: str | Path) -> list[tuple[str, str]]:
     return list(stream_documents(source))
 
 
-def read_corpus(source: str | Path, vocab_size: int) -> Corpus:
+def read_corpus(source: str | Path, vocab_size: int, start: str = "") -> Corpus:
     """A corpus to train on: a prepared one is opened, anything else tokenised anew, with a
-    vocabulary learnt from it."""
+    vocabulary learnt from it, or that of the model `start` (warm_start.load_start)."""
     if (Path(source) / "manifest.json").is_file():
         return Corpus.open(source)
     documents = read_documents(source)
+    if start:
+        return build_corpus(documents, load_start(start)[1])
     tokenizer = train_tokenizer([f"{title} {text}" for title, text in documents], vocab_size)
     return build_corpus(documents, tokenizer)
 
@@ -66,7 +69,7 @@ def train_run(
     out, seconds = Path(out), {}
     _refuse_unfit(out, resume)
     start = time.perf_counter()
-    corpus = read_corpus(source, config.vocab_size)
+    corpus = read_corpus(source, config.vocab_size, config.start)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
     config, _ = fit(config, corpus)
     if resume:

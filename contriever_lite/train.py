@@ -152,7 +152,8 @@ def fit(config: TrainConfig, corpus: Corpus, processes: int = 1) -> tuple[TrainC
     """(config, numbers of the documents that can give two views): those of two tokens or more.
 
     The batch shrinks to the number of such documents where there are fewer, and to what the
-    processes can share equally. Raises ConfigError below two documents, or one a process.
+    processes can share equally; the steps to config.epochs passes over the documents, if that is
+    fewer. Raises ConfigError below two documents, or one a process.
     """
     usable = np.flatnonzero(corpus.lengths >= 2)
     size = min(config.batch_size, len(usable)) // processes * processes
@@ -162,7 +163,10 @@ def fit(config: TrainConfig, corpus: Corpus, processes: int = 1) -> tuple[TrainC
             f"{config.batch_size}: a batch needs at least {max(2, processes)}, two to contrast and "
             "one for each process; give more text, a larger batch_size, or fewer processes"
         )
-    return config.replace(batch_size=size), usable
+    most = config.steps
+    if config.epochs is not None:
+        most = min(most, max(1, round(config.epochs * len(usable) / size)))
+    return config.replace(batch_size=size, steps=most), usable
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

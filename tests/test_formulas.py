@@ -42,6 +42,8 @@ REGISTER = {
     "sweep.summary": "test_sweep.test_the_interval_over_seeds_equals_its_formula",
     "train.learning_rate": "test_train.test_the_schedule_equals_its_formula",
     "views.inverse_cloze": "test_views.test_inverse_cloze_equals_its_formula",
+    "quantise.quantise": "test_quantise.test_a_number_moves_by_at_most_half_a_level",
+    "warm_start.warm_start": "test_warm_start.test_known_and_fresh_numbers_stand_side_by_side",
     "views.random_crop":
         "test_views.test_random_crop_draws_lengths_and_starts_as_its_formula_says",
 }  # fmt: skip

@@ -1,0 +1,132 @@
+"""A warm start: what is taken over, what is fresh, and that it helps on text it never saw."""
+
+from pathlib import Path
+
+import pytest
+import synthetic
+import torch
+
+from contriever_lite.build import new_encoder
+from contriever_lite.corpus import build_corpus
+from contriever_lite.errors import ConfigError
+from contriever_lite.evaluate import evaluate_model
+from contriever_lite.retriever import Retriever
+from contriever_lite.runs import read_corpus, train_run
+from contriever_lite.tokens import train_tokenizer
+from contriever_lite.train import fit, train
+from contriever_lite.warm_start import MUTE, SHIPPED, load_start, stop_word_ids, warm_start
+
+SMALL = synthetic.SMALL
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bag of 32 dimensions trained on the synthetic world."""
+    corpus = synthetic.corpus()
+    folder = tmp_path_factory.mktemp("start") / "model"
+    return Retriever(train(SMALL, corpus), corpus.tokenizer).save(folder)
+
+
+def test_known_and_fresh_numbers_stand_side_by_side(known: Path) -> None:
+    """v_t = (known_t / mean_u |known_u|, fresh_t) / sqrt(2)"""
+    corpus, config = synthetic.corpus(), SMALL.replace(start=str(known), dimension=96)
+    encoder, old = warm_start(config, corpus), Retriever.load(known).encoder
+    expected = old.vectors / old.vectors.norm(dim=1).mean() / 2**0.5
+    torch.testing.assert_close(encoder.vectors[:, :32], expected)
+    fresh = encoder.vectors[:, 32:]
+    assert fresh.std().item() == pytest.approx(1 / 64**0.5 / 2**0.5, rel=0.05)
+    assert torch.equal(fresh, warm_start(config, corpus).vectors[:, 32:])
+    assert not torch.equal(fresh, warm_start(config.replace(seed=1), corpus).vectors[:, 32:])
+    same = warm_start(config.replace(dimension=32), corpus)
+    torch.testing.assert_close(same.vectors, expected * 2**0.5)
+
+
+def test_the_weights_are_the_collections_own_idf(known: Path) -> None:
+    config = SMALL.replace(start=str(known), dimension=32)
+    warm, cold = (new_encoder(c, synthetic.corpus()) for c in (config, SMALL))
+    assert torch.equal(warm.log_weights, cold.log_weights)
+
+
+def test_it_knows_what_its_text_taught_before_the_first_step(known: Path) -> None:
+    corpus = synthetic.corpus()
+    warm = new_encoder(SMALL.replace(start=str(known), dimension=32), corpus)
+    cold = new_encoder(SMALL, corpus)
+    scores = [
+        evaluate_model("bag", synthetic.hidden(), Retriever(e, corpus.tokenizer)).scores
+        for e in (warm, cold)
+    ]
+    assert scores[0]["ndcg@10"].mean > scores[1]["ndcg@10"].mean + 0.3
+
+
+def test_a_run_starts_from_a_model_by_its_folder(known: Path, tmp_path: Path) -> None:
+    lines = [f'{{"text": "{text}"}}' for text in synthetic.world().texts()]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    config = SMALL.replace(start=str(known), dimension=48, epochs=1)
+    retriever = train_run(config, tmp_path / "own.jsonl", tmp_path / "run")
+    assert retriever.encoder.dimension == 48
+    assert retriever.tokenizer.to_str() == Retriever.load(known).tokenizer.to_str()
+    again = config.replace(start=str(tmp_path / "run"))
+    assert load_start(again.start)[0].dimension == 48, "and the folder of a run will do"
+
+
+def test_epochs_bound_the_steps() -> None:
+    corpus = synthetic.corpus()
+    batches = len(corpus) / SMALL.batch_size
+    assert fit(SMALL.replace(epochs=2), corpus)[0].steps == round(2 * batches)
+    assert fit(SMALL.replace(epochs=1000), corpus)[0].steps == SMALL.steps
+    assert fit(SMALL.replace(epochs=0.01), corpus)[0].steps == 1
+    config = fit(SMALL.replace(epochs=2), corpus)[0]
+    assert fit(config, corpus)[0] == config
+
+
+def test_stop_words_are_mute_and_stay_so() -> None:
+    texts = ["what should I do about the tyre", "a tyre is a ring", "the ring of the wheel"] * 9
+    tokenizer = train_tokenizer(texts, 200)
+    corpus = build_corpus([("", text) for text in texts], tokenizer)
+    config = SMALL.replace(stop_words="english", batch_size=4, steps=3)
+    encoder = train(config, corpus)
+    mute = stop_word_ids(tokenizer, "english")
+    words = {tokenizer.id_to_token(number) for number in mute}
+    assert {"what", "should", "i", "the"} <= words
+    assert not {"tyre", "ring", "wheel"} & words
+    assert (encoder.log_weights[mute] < MUTE + 1).all()
+    retriever = Retriever(encoder, tokenizer)
+    one, two = retriever.encode(["what should i do about the tyre", "tyre"])
+    rest = retriever.encode(["tyre about"])[0] if "about" not in words else one
+    assert abs(one @ two - rest @ two) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": "nowhere"}, "start = 'nowhere': there is no such folder"),
+        ({"dimension": 16}, "dimension = 16: .* has 32 already; give as many or more"),
+    ],
+)
+def test_what_does_not_fit_is_refused(known: Path, changes: dict, message: str) -> None:
+    config = SMALL.replace(**{"start": str(known), **changes})
+    with pytest.raises(ConfigError, match=message):
+        warm_start(config, synthetic.corpus())
+
+
+def test_a_corpus_of_another_tokenizer_is_refused(known: Path) -> None:
+    other = build_corpus([("", "some other text"), ("", "and more")], train_tokenizer(["abc"], 200))
+    with pytest.raises(ConfigError, match="made by another tokenizer than start"):
+        warm_start(SMALL.replace(start=str(known)), other)
+
+
+def test_a_language_without_a_list_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"stop_words = 'klingon': choose one of .*english"):
+        stop_word_ids(synthetic.corpus().tokenizer, "klingon")
+
+
+def test_the_model_that_ships_is_small_whole_and_useful() -> None:
+    """16 MB at most; and without any training it finds more than an untrained bag could."""
+    folder = SHIPPED / "wiki"
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 16_000_000
+    encoder, tokenizer = load_start("wiki")
+    assert (len(encoder.vectors), encoder.dimension) == (tokenizer.get_vocab_size(), 512)
+    king, queen, tyre = Retriever(encoder, tokenizer).encode(["a king", "the queen", "a car tyre"])
+    assert king @ queen > king @ tyre + 0.1
+    corpus = read_corpus("wikipedia-vital", 0, "wiki")
+    assert corpus.tokenizer.to_str() == tokenizer.to_str()
