@@ -88,6 +88,11 @@ class Corpus:
         """The documents of these numbers, title first."""
         return slices(self.tokens, self.offsets[indices], self.lengths[indices])
 
+    def take(self, indices: np.ndarray) -> "Corpus":
+        """The documents of these numbers as a corpus of their own, with the same tokenizer."""
+        rows = self.documents(indices)
+        return Corpus(rows.tokens, offsets_of(rows.lengths), self.titles[indices], self.tokenizer)
+
     def document_frequency(self) -> np.ndarray:
         """(V,) int64: in how many documents each word piece occurs."""
         row = np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)

@@ -62,14 +62,15 @@ def sweep(
 ) -> list[Trial]:
     """Train each setting with each seed on the corpus, and score it on the collection's queries.
 
-    views: for some settings, a function of one's own in place of `two_views`. keep=True keeps the
-    trained encoders in the trials.
+    seeds: added to each setting's own seed, so that settings share their random numbers unless
+    their seeds differ. views: for some settings, a function of one's own in place of `two_views`.
+    keep=True keeps the trained encoders in the trials.
     """
     wanted = [(name, seed) for name in settings for seed in seeds]
     judge = Judge(collection)
     trials = []
     for name, seed in tqdm(wanted, "sweep", unit=" runs", leave=False, delay=2):
-        config = settings[name].replace(seed=seed)
+        config = settings[name].replace(seed=settings[name].seed + seed)
         start = time.process_time()
         encoder = train(config, corpus, views=(views or {}).get(name, two_views))
         seconds = time.process_time() - start

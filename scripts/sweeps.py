@@ -188,10 +188,33 @@ def equal_negatives() -> tuple[str, Settings]:
     }
 
 
+def data_size() -> tuple[str, Settings]:
+    """How many documents to train on, at equal steps? Queries and search are over all of them."""
+    return "100 %", dict.fromkeys(("10 %", "30 %", "100 %"), BASE)
+
+
+SHARES = {"10 %": 0.1, "30 %": 0.3}
+
+
+def documents(corpus: Corpus, share: float) -> Corpus:
+    """A share of the documents, drawn without replacement: a smaller share is part of a larger."""
+    order = np.random.default_rng(0).permutation(len(corpus))
+    return corpus if share == 1 else corpus.take(order[: round(share * len(corpus))])
+
+
+def placebo() -> tuple[str, Settings]:
+    """What differs where nothing does? The base again and again, with other random numbers."""
+    return "base", {
+        "base": BASE,
+        **{f"placebo {i}": BASE.replace(seed=1000 * i) for i in range(1, 9)},
+    }
+
+
 PARTS: dict[str, Callable[[], tuple[str, Settings]]] = {
     part.__name__: part
     for part in (augmentations, deletion, crops, overlap, temperature, losses, batch_steps,
-                 batch_compute, queue, in_batch_rates, momentum, equal_negatives)
+                 batch_compute, queue, in_batch_rates, momentum, equal_negatives,
+                 data_size, placebo)
 }  # fmt: skip
 SEEDS = {"augmentations": (0, 1, 2, 3, 4), "equal_negatives": (0, 1, 2, 3, 4)}
 
@@ -205,7 +228,10 @@ def make(name: str, data: str) -> None:
     baseline, settings = PARTS[name]()
     corpus = read_corpus(data, BASE.vocab_size)
     seeds = SEEDS.get(name, (0, 1, 2))
-    trials = sweep(settings, corpus, load_collection(data, SPLITS[data]), seeds, VIEWS)
+    collection, trials = load_collection(data, SPLITS[data]), []
+    for share in dict.fromkeys(SHARES.get(label, 1.0) for label in settings):
+        group = {k: v for k, v in settings.items() if SHARES.get(k, 1.0) == share}
+        trials += sweep(group, documents(corpus, share), collection, seeds, VIEWS)
     base = BASE.to_dict()
     changes = {
         label: {k: v for k, v in config.to_dict().items() if v != base[k]}
@@ -213,6 +239,8 @@ def make(name: str, data: str) -> None:
     }
     for label in changes.keys() & VIEWS.keys():
         changes[label]["views"] = VIEWS[label].__name__
+    for label in changes.keys() & SHARES.keys():
+        changes[label]["share of documents"] = SHARES[label]
     found = {
         "sweep": name,
         "question": PARTS[name].__doc__,

@@ -71,6 +71,20 @@ def test_documents_are_gathered_in_the_order_asked(corpus: Corpus) -> None:
     assert lists(corpus.documents(order)) == [alone[i] for i in order]
 
 
+def test_some_documents_are_a_corpus_of_their_own(corpus: Corpus, tmp_path: Path) -> None:
+    chosen = np.array([4, 2, 0])
+    part = corpus.take(chosen)
+    assert lists(part.documents(np.arange(3))) == lists(corpus.documents(chosen))
+    assert part.titles.tolist() == corpus.titles[chosen].tolist()
+    assert part.tokenizer is corpus.tokenizer
+    assert part.tokens.dtype == np.int32
+    ferry = corpus.tokenizer.token_to_id("ferry")
+    assert corpus.document_frequency()[ferry] == part.document_frequency()[ferry] == 2
+    assert part.take(np.arange(0)).tokens.size == 0
+    opened = Corpus.open(corpus.save(tmp_path / "corpus")).take(chosen)
+    assert opened.tokens.tolist() == part.tokens.tolist()
+
+
 def test_many_documents_keep_their_order() -> None:
     """More than are tokenised at once."""
     tokenizer = train_tokenizer(["0 1 2 3 4 5 6 7 8 9"], 100)

@@ -57,6 +57,13 @@ def test_a_sweep_trains_every_setting_with_every_seed_and_scores_it() -> None:
         assert trial.seconds > 0
 
 
+def test_seeds_are_added_to_a_settings_own() -> None:
+    """So a placebo, which differs in its seed alone, is drawn anew."""
+    settings = {"same": SHORT, "other": SHORT.replace(seed=7)}
+    same, later, other, _ = sweep(settings, synthetic.corpus(), synthetic.world(), seeds=(0, 7))
+    assert other.per_query == later.per_query != same.per_query
+
+
 def test_encoders_are_kept_only_when_asked() -> None:
     (trial,) = sweep({"a": SHORT.replace(steps=0)}, synthetic.corpus(), synthetic.world(), (0,))
     assert trial.encoder is None
