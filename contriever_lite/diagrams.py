@@ -150,3 +150,38 @@ def moco_step(ax: "Axes | None" = None) -> "Axes":
     ax.text(17.7, 6.3, "6 follow", ha="right")
     ax.text(10, 0.1, "$θ_k$' = $m\\,θ_k$ + $(1 - m)\\,$θ'", ha="center")
     return ax
+
+
+def ablation(ax: "Axes | None" = None) -> "Axes":
+    """An ablation: the same seeds and queries scored (in tenths) under the base and under one
+    change, the differences cell by cell, and their mean with its interval."""
+    import numpy as np
+
+    ax = canvas(20, 12.2, ax)
+    base, changed = np.array([list(map(int, row)) for row in (
+        "583617", "593526", "483618", "683727", "584636", "593529"
+    )]).reshape(2, 3, 6)  # fmt: skip
+    grids = (
+        (2.2, 7.4, "base", base, GREY),
+        (2.2, 1.6, "one change", changed, BLUE),
+        (12.6, 6.6, "difference", changed - base, ORANGE),
+    )
+    for x, y, name, values, colour in grids:
+        ax.text(x, y + 3.3, name, fontweight="bold")
+        for (i, j), value in np.ndenumerate(values):
+            text = f"{value:+d}" if name == "difference" and value else str(value)
+            box(ax, x + j, y + 2 - i, 1, 1, text, colour, 0.1 + 0.3 * (value != 0) * (x > 9))
+    for y in (7.4, 1.6):
+        ax.text(1.9, y + 1.5, "seeds", rotation=90, ha="right", va="center")
+        ax.text(5.2, y - 0.2, "queries", ha="center", va="top")
+        arrow(ax, (8.6, y + 1.5), (12.3, 8.1 if y > 5 else 7.3))
+    differences = changed - base
+    middle, half = differences.mean(), 2 * differences.std() / differences.size**0.5
+    low, middle, high = (15.6 + 5 * end for end in (middle - half, middle, middle + half))
+    arrow(ax, (15.6, 6.4), (15.6, 4.6))
+    ax.plot([15.6, 15.6], [2.2, 4.4], "--", color=GREY)
+    ax.plot([low, middle, high], [3.3] * 3, "|-", color=ORANGE, lw=2.2, markersize=14)
+    ax.plot(middle, 3.3, "o", color=ORANGE, markersize=10)
+    ax.text(15.6, 2.0, "0", ha="center", va="top")
+    ax.text(15.6, 0.3, "mean, and how sure", ha="center")
+    return ax

@@ -98,6 +98,32 @@ def intervals(scores: Mapping[str, tuple[float, float, float]], ax: "Axes | None
     return ax
 
 
+def forest(
+    groups: Mapping[str, Sequence[tuple[float, float, float]]], legend: Sequence[str] = (),
+    ax: "Axes | None" = None,
+) -> "Axes":  # fmt: skip
+    """Differences about 0: name -> (mean, low, high) of each, close together, the first on top;
+    filled where the interval leaves 0 out. legend: what the first, second, ... of a name are."""
+    ax = _axes(ax)
+    place, ticks = 0, []
+    for found in groups.values():
+        ticks.append(place - (len(found) - 1) / 2)
+        for i, (mean, low, high) in enumerate(found):
+            look = i % len(MARKERS) if legend else 0
+            ax.errorbar(
+                mean, place, xerr=[[mean - low], [high - mean]], fmt=MARKERS[look], lw=1.4,
+                color=PALETTE[look], mfc=PALETTE[look] if low > 0 or high < 0 else "none",
+                label=legend[i] if legend and len(ticks) == 1 else None,
+            )  # fmt: skip
+            place -= 1
+        place -= 1
+    ax.legend() if legend else None
+    ax.axvline(0, color=GREY, linewidth=1)
+    ax.set_yticks(ticks, list(groups))
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
 def histogram(
     samples: Mapping[str, Sequence[float]], bins: int | Sequence[float] = 40,
     ax: "Axes | None" = None,
@@ -157,12 +183,9 @@ def scatter(
 
 
 def heatmap(
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    ax: "Axes | None" = None,
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], ax: "Axes | None" = None,
     digits: int = 2,
-) -> "Axes":
+) -> "Axes":  # fmt: skip
     """A matrix with its numbers written in, rows from the top."""
     ax = _axes(ax)
     ax.imshow(values, cmap="cividis", aspect="auto")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import Wedge
@@ -15,6 +16,7 @@ WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.queue: ("encoder", "q", "k", "loss", "gradient", "push"),
     diagrams.in_batch: ("queries", "keys", "softmax", "Tire", "Tire, copied", "Jazz"),
     diagrams.moco_step: ("encoder\nθ", "q", "k", "queue", "3 loss", "4 step", "5 push", "6 follow"),
+    diagrams.ablation: ("base", "one change", "difference", "seeds", "queries"),
 }
 
 
@@ -104,3 +106,22 @@ def test_moco_step_tells_its_order_from_left_to_right() -> None:
     assert (len(solid), len(arrows)) == (3, 8)
     starts = {text.get_text(): text.get_position() for text in ax.texts}
     assert starts["encoder\nθ"][0] < starts["q"][0] < starts["encoder\nθ'"][0]
+
+
+def test_an_ablation_subtracts_cell_by_cell() -> None:
+    """The digits of the third grid are those of the second less the first; the dot is their mean,
+    the interval two standard errors either way."""
+    ax = diagrams.ablation()
+    cells = {
+        t.get_position(): t.get_text() for t in ax.texts if t.get_text().lstrip("+-").isdigit()
+    }
+    grids = [
+        [int(cells[x + j, y + i]) for i in range(3) for j in range(6)]
+        for x, y in ((2.7, 7.9), (2.7, 2.1), (13.1, 7.1))
+    ]
+    base, changed, differences = map(np.array, grids)
+    assert differences.tolist() == (changed - base).tolist()
+    line, dot = (line.get_xdata() for line in ax.lines[-2:])
+    assert dot[0] == pytest.approx(15.6 + 5 * differences.mean())
+    half = 5 * 2 * differences.std() / 18**0.5
+    assert list(line) == pytest.approx([dot[0] - half, dot[0], dot[0] + half])

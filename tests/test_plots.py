@@ -88,6 +88,29 @@ def test_intervals_hold_their_ends_the_first_on_top() -> None:
     assert ax.get_yticks().tolist() == [places["bm25"], places["bag"]]
 
 
+def test_a_forest_holds_its_intervals_and_fills_the_sure_ones() -> None:
+    groups = {"a": [(0.1, 0.05, 0.2), (-0.1, -0.3, 0.1)], "b": [(-0.2, -0.3, -0.1)]}
+    ax = plots.forest(groups, ["one", "two"])
+    draw(ax)
+    given = [interval for found in groups.values() for interval in found]
+    heights, filled = [], []
+    for container, (mean, low, high) in zip(ax.containers, given, strict=True):
+        line, _, (bar,) = container.lines
+        assert line.get_xdata().tolist() == [mean]
+        np.testing.assert_allclose(bar.get_segments()[0][:, 0], [low, high])
+        heights.append(line.get_ydata()[0])
+        filled.append(line.get_markerfacecolor() != "none")
+    assert filled == [True, False, True]
+    assert heights == sorted(heights, reverse=True), "the first on top"
+    assert heights[0] - heights[1] < heights[1] - heights[2], "a name's own stand close"
+    assert legend(ax) == ["one", "two"]
+    assert names(ax) == ["a", "b"]
+    assert ax.get_yticks().tolist() == [(heights[0] + heights[1]) / 2, heights[2]]
+    first, second, third = (container.lines[0].get_marker() for container in ax.containers)
+    assert first == third != second, "told apart without colour"
+    assert plots.forest({"a": [(0.0, -0.1, 0.1)] * 3}).get_legend() is None
+
+
 def test_histograms_hold_the_share_of_each_bin() -> None:
     samples = {f"s{i}": np.linspace(0, 1, 10 + i) for i in range(8)}
     edges = [0, 0.25, 0.5, 1]
@@ -154,6 +177,7 @@ def test_a_heatmap_holds_its_numbers_in_ink_that_shows() -> None:
     [
         (plots.lines, ({"a": ([0], [0])},)),
         (plots.intervals, ({"a": (0.5, 0.4, 0.6)},)),
+        (plots.forest, ({"a": [(0.5, 0.4, 0.6)]},)),
         (plots.histogram, ({"a": [1.0, 2.0]},)),
         (plots.bars, ({"a": 1.0},)),
         (plots.stacked, ({"a": {"x": 1.0}},)),
