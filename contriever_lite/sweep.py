@@ -9,7 +9,7 @@ A recorded sweep is one JSON file in data/runs/sweeps/, made by scripts/sweeps.p
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
@@ -21,6 +21,7 @@ from torch import nn
 from tqdm import tqdm
 
 from contriever_lite.batch import TokenBatch, Views, to_tensors
+from contriever_lite.build import new_encoder
 from contriever_lite.collection import Collection
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, ragged
@@ -32,6 +33,8 @@ from contriever_lite.retriever import retriever_for
 from contriever_lite.search import DenseIndex
 from contriever_lite.train import train
 from contriever_lite.views import two_views
+
+NewEncoder = Callable[[TrainConfig, Corpus], nn.Module]
 
 # Student's t, .975 quantile, for 2, 3, ... 10 seeds
 T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -59,12 +62,13 @@ def sweep(
     seeds: Sequence[int] = (0, 1, 2),
     views: Mapping[str, Views] | None = None,
     keep: bool = False,
+    encoder: NewEncoder = new_encoder,
 ) -> list[Trial]:
     """Train each setting with each seed on the corpus, and score it on the collection's queries.
 
     seeds: added to each setting's own seed, so that settings share their random numbers unless
     their seeds differ. views: for some settings, a function of one's own in place of `two_views`.
-    keep=True keeps the trained encoders in the trials.
+    keep=True keeps the trained encoders in the trials. encoder: what makes a new encoder.
     """
     wanted = [(name, seed) for name in settings for seed in seeds]
     judge = Judge(collection)
@@ -72,10 +76,11 @@ def sweep(
     for name, seed in tqdm(wanted, "sweep", unit=" runs", leave=False, delay=2):
         config = settings[name].replace(seed=settings[name].seed + seed)
         start = time.process_time()
-        encoder = train(config, corpus, views=(views or {}).get(name, two_views))
+        own = (views or {}).get(name, two_views)
+        trained = train(config, corpus, encoder=encoder(config, corpus), views=own)
         seconds = time.process_time() - start
-        scores = judge(encoder, corpus, config)
-        trials.append(Trial(name, seed, seconds, scores, encoder if keep else None))
+        scores = judge(trained, corpus, config)
+        trials.append(Trial(name, seed, seconds, scores, trained if keep else None))
     return trials
 
 

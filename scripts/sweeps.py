@@ -17,9 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from contriever_lite import registry
 from contriever_lite.augment import select
+from contriever_lite.batch import TokenBatch
+from contriever_lite.build import new_encoder
 from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
@@ -169,6 +174,46 @@ def momentum() -> tuple[str, Settings]:
     }
 
 
+class SharedMatrix(nn.Module):
+    """A bag, then one matrix that the vectors of all texts pass through; it starts as identity."""
+
+    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
+        super().__init__()
+        self.bag = new_encoder(config.replace(normalise=False), corpus)
+        self.matrix = nn.Parameter(torch.eye(config.dimension))
+        self.dimension = config.dimension
+
+    def forward(self, batch: TokenBatch) -> torch.Tensor:
+        return F.normalize(self.bag(batch) @ self.matrix, dim=1)
+
+
+def momentum_shared() -> tuple[str, Settings]:
+    """Which momentum for which queue, once the encoder has a weight that all texts share? (Chapter
+    07: a bag and a matrix; all words start with the same weight.)"""
+    small = BASE.replace(batch_size=64, dimension=64, idf_weights=False)
+    return "in-batch, 63", {
+        "in-batch, 63": small,
+        **{
+            f"{size} keys, m {m}": small.replace(objective="moco", queue_size=size, momentum=m)
+            for size in (64, *SIZES[:3])
+            for m in MOMENTA
+            if m != 0.5
+        },
+    }
+
+
+def equal_time() -> tuple[str, Settings]:
+    """In-batch against MoCo at equal negatives (K = 1,023), and at equal text or equal time: the
+    larger batch makes fewer steps, its learning rate scaled as in `batch_compute`."""
+    large = BASE.replace(batch_size=1024, learning_rate=2 * BASE.learning_rate)
+    return "MoCo, m 0.9", {
+        "MoCo, m 0.9": BASE.replace(objective="moco", momentum=0.9, queue_size=1023),
+        "in-batch, 1024, 75 steps": large.replace(steps=75),
+        "in-batch, 1024, 120 steps": large.replace(steps=120),
+        "in-batch, 256 (fewer negatives)": BASE,
+    }
+
+
 def equal_negatives() -> tuple[str, Settings]:
     """In-batch against MoCo at equal negatives (the paper's table 6): K = 1,023 each."""
     queue = {"batch_size": 256, "queue_size": 1023}
@@ -213,9 +258,11 @@ def placebo() -> tuple[str, Settings]:
 PARTS: dict[str, Callable[[], tuple[str, Settings]]] = {
     part.__name__: part
     for part in (augmentations, deletion, crops, overlap, temperature, losses, batch_steps,
-                 batch_compute, queue, in_batch_rates, momentum, equal_negatives,
+                 batch_compute, queue, in_batch_rates, momentum, momentum_shared,
+                 equal_negatives, equal_time,
                  data_size, placebo)
 }  # fmt: skip
+ENCODERS = {"momentum_shared": SharedMatrix}
 SEEDS = {"augmentations": (0, 1, 2, 3, 4), "equal_negatives": (0, 1, 2, 3, 4)}
 
 
@@ -231,7 +278,8 @@ def make(name: str, data: str) -> None:
     collection, trials = load_collection(data, SPLITS[data]), []
     for share in dict.fromkeys(SHARES.get(label, 1.0) for label in settings):
         group = {k: v for k, v in settings.items() if SHARES.get(k, 1.0) == share}
-        trials += sweep(group, documents(corpus, share), collection, seeds, VIEWS)
+        part, encoder = documents(corpus, share), ENCODERS.get(name, new_encoder)
+        trials += sweep(group, part, collection, seeds, VIEWS, encoder=encoder)
     base = BASE.to_dict()
     changes = {
         label: {k: v for k, v in config.to_dict().items() if v != base[k]}

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import synthetic
 
+from contriever_lite.build import new_encoder
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
+from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.evaluate import MEASURES, evaluate_model
 from contriever_lite.retriever import retriever_for
@@ -84,6 +86,21 @@ def test_views_of_ones_own_take_the_place_of_two_views() -> None:
     )
     assert calls == [SHORT.batch_size] * SHORT.steps
     assert theirs.per_query == ours.per_query
+
+
+def test_an_encoder_of_ones_own_is_the_one_that_is_trained() -> None:
+    """Called with the setting and its seed, so that a run is still a function of them."""
+    asked, made = [], []
+
+    def own(config: TrainConfig, corpus: Corpus) -> BagEncoder:
+        asked.append(config)
+        made.append(new_encoder(config.replace(dimension=4), corpus))
+        return made[-1]
+
+    found = sweep({"own": SHORT}, synthetic.corpus(), synthetic.world(), (0, 1), None, True, own)
+    assert asked == [SHORT.replace(seed=SHORT.seed + seed) for seed in (0, 1)]
+    assert [trial.encoder for trial in found] == made
+    assert found[0].encoder.dimension == 4
 
 
 def test_a_judge_reads_texts_as_the_setting_does() -> None:
