@@ -161,12 +161,11 @@ def ablation(ax: "Axes | None" = None) -> "Axes":
     base, changed = np.array([list(map(int, row)) for row in (
         "583617", "593526", "483618", "683727", "584636", "593529"
     )]).reshape(2, 3, 6)  # fmt: skip
-    grids = (
+    for x, y, name, values, colour in (
         (2.2, 7.4, "base", base, GREY),
         (2.2, 1.6, "one change", changed, BLUE),
         (12.6, 6.6, "difference", changed - base, ORANGE),
-    )
-    for x, y, name, values, colour in grids:
+    ):
         ax.text(x, y + 3.3, name, fontweight="bold")
         for (i, j), value in np.ndenumerate(values):
             text = f"{value:+d}" if name == "difference" and value else str(value)
@@ -182,6 +181,5 @@ def ablation(ax: "Axes | None" = None) -> "Axes":
     ax.plot([15.6, 15.6], [2.2, 4.4], "--", color=GREY)
     ax.plot([low, middle, high], [3.3] * 3, "|-", color=ORANGE, lw=2.2, markersize=14)
     ax.plot(middle, 3.3, "o", color=ORANGE, markersize=10)
-    ax.text(15.6, 2.0, "0", ha="center", va="top")
-    ax.text(15.6, 0.3, "mean, and how sure", ha="center")
+    ax.text(15.6, 2.0, "0\nmean, and how sure", ha="center", va="top")
     return ax
