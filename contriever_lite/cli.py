@@ -77,6 +77,7 @@ COMMANDS = {
     ]),
     "report": (commands.report, "tables of recorded runs, in Markdown", [
         _option("runs", nargs="*", metavar="RUN", help="files or folders (default: data/runs)"),
+        _option("--overview", action="store_true", help="one table: a collection a line"),
     ]),
     "export": (commands.export, "write a folder that SentenceTransformer loads", [
         _option("--model", required=True, metavar="RUN"),

@@ -152,13 +152,13 @@ def fuse(arguments: Namespace) -> None:
 def report(arguments: Namespace) -> None:
     """Print the tables of recorded runs."""
     from contriever_lite.registry import repository
-    from contriever_lite.report import report
+    from contriever_lite.report import overview, report
 
     checkout = repository()
     recorded = [checkout / "data" / "runs"] if checkout else []
     if not (arguments.runs or recorded):
         raise ConfigError("no recorded run: name files or folders, or run inside a clone")
-    print(report(arguments.runs or recorded))
+    print((overview if arguments.overview else report)(arguments.runs or recorded))
 
 
 def export(arguments: Namespace) -> None:

@@ -73,6 +73,36 @@ def report(paths: Iterable[str | Path]) -> str:
     return "\n\n".join(blocks)
 
 
+def overview(paths: Iterable[str | Path]) -> str:
+    """One Markdown table: a collection a line, a system a column, nDCG@10 / R@100 as means over
+    seeds; bold where a mean is above BM25's."""
+    cells: dict[str, dict[tuple[str, str], list[dict]]] = {}
+    for record in read_records(paths):
+        line = cells.setdefault(f"{record['data']}, {record['split']}", {})
+        line.setdefault((record["class"], record["label"]), []).append(record)
+    systems = sorted({key for line in cells.values() for key in line}, key=_place)
+    rows = [
+        f"| collection | {' | '.join(label for _, label in systems)} |",
+        "|---" * (len(systems) + 1) + "|",
+    ]
+    for data, line in sorted(cells.items()):
+        lexical = line.get(("lexical", "BM25"), [])
+        found = [_pair(line[key], lexical) if key in line else "" for key in systems]
+        rows.append(f"| {data} | {' | '.join(found)} |")
+    return "\n".join(rows)
+
+
+def _pair(records: list[dict], lexical: list[dict]) -> str:
+    words = []
+    for measure in ("ndcg@10", "recall@100"):
+        ours, theirs = (
+            fmean(r["scores"][measure]["mean"] for r in rows) if rows else 1.0
+            for rows in (records, lexical)
+        )
+        words.append(f"**{ours:.3f}**" if ours > theirs else f"{ours:.3f}")
+    return " / ".join(words)
+
+
 def _place(key: tuple[str, str]) -> tuple[int, str]:
     kind, label = key
     return (CLASSES.index(kind) if kind in CLASSES else len(CLASSES), label)

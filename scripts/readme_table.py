@@ -1,29 +1,32 @@
-"""Put the table of recorded runs into README.md, between its two comments.
+"""Put the tables of recorded runs into README.md, each between its two comments.
 
     python scripts/readme_table.py           write it
     python scripts/readme_table.py --check   fail if README.md does not hold it
 
-The first comment says which records.
+The first comment of each says which records.
 """
 
 import re
 import sys
 from pathlib import Path
 
-from contriever_lite.report import report
+from contriever_lite.report import overview, report
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACE = re.compile(r"(<!-- table: contriever-lite report (.*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(<!-- table: contriever-lite report (--overview )?(.*?) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def with_table(text: str) -> str:
-    """The README with its table made anew from the records that its comment names."""
+    """The README with its tables made anew from the records that their comments name."""
 
-    def table(place: re.Match) -> str:
-        files = sorted(file for pattern in place[2].split() for file in ROOT.glob(pattern))
-        return f"{place[1]}\n{report(files)}\n\n{place[3]}"
+    def made(place: re.Match) -> str:
+        files = sorted(file for pattern in place[3].split() for file in ROOT.glob(pattern))
+        table = (overview if place[2] else report)(files)
+        return f"{place[1]}\n{table}\n\n{place[4]}"
 
-    return PLACE.sub(table, text)
+    return PLACE.sub(made, text)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from contriever_lite.errors import DataError
 from contriever_lite.metrics import Interval
-from contriever_lite.report import read_records, report, score_table
+from contriever_lite.report import overview, read_records, report, score_table
 
 
 def scores(ndcg: float, recall: float = 0.8, mrr: float = 0.5) -> dict:
@@ -69,6 +69,23 @@ def test_rows_are_ordered_by_class_then_label_and_tables_by_collection(tmp_path:
     assert second.startswith("tiny**, dev")
     assert third.startswith("tiny**, test")
     assert [row[0] for row in rows(third)] == ["BM25", "x", "y", "bag", "b", "z", "odd"]
+
+
+def test_the_overview_has_a_line_a_collection_and_marks_what_beats_bm25(tmp_path: Path) -> None:
+    lexical = {"label": "BM25", "class": "lexical"}
+    bag = {"label": "bag", "class": "raw text"}
+    write(tmp_path, "a", data="one", scores=scores(0.6, 0.8), **lexical)
+    write(tmp_path, "b", data="one", scores=scores(0.5, 0.8), **bag)
+    write(tmp_path, "c", data="one", scores=scores(0.6, 0.9), **bag)
+    write(tmp_path, "d", data="two", scores=scores(0.7, 0.7), **bag)
+    write(tmp_path, "e", data="two", scores=scores(0.6, 0.6), **lexical)
+    assert rows(overview([tmp_path])) == [
+        ["one, test", "0.600 / 0.800", "0.550 / **0.850**"],
+        ["two, test", "0.600 / 0.600", "**0.700** / **0.700**"],
+    ]
+    assert overview([tmp_path]).startswith("| collection | BM25 | bag |\n|---|---|---|\n")
+    write(tmp_path, "f", data="three", scores=scores(0.9), **bag)
+    assert rows(overview([tmp_path]))[1] == ["three, test", "", "0.900 / 0.800"]
 
 
 def test_files_and_folders_are_read_in_order(tmp_path: Path) -> None:
