@@ -24,7 +24,7 @@ ORDER = """
     wikipedia registry collection documents prepare trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
-    exercises_queue exercises_ablations
+    exercises_queue exercises_momentum exercises_ablations
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
