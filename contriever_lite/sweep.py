@@ -116,7 +116,7 @@ class Judge:
 def summary(trials: Sequence[Trial], measure: str = "ndcg@10") -> dict[str, Interval]:
     """setting -> mean over seeds, with a 95 % interval for the mean over all seeds.
 
-        mean +- t sd / sqrt(n)
+        ends = mean +- t sd / sqrt(n)
 
     for n seeds, sd their standard deviation, and t Student's quantile for n - 1 degrees of freedom.
     """
