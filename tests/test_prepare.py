@@ -185,7 +185,7 @@ def until(condition: object, seconds: float = 60) -> None:
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_ending_it_ends_its_workers_and_leaves_no_corpus(tmp_path: Path, blow: int) -> None:
     source = tmp_path / "long.jsonl"
-    source.write_bytes(lines(WORLD) * 400)
+    source.write_bytes(lines(WORLD) * 1600)
     words = ["prepare", str(source), "--out", "made", "--workers", "2", "--vocab-characters", "1"]
     command = [sys.executable, "-m", "contriever_lite.cli", *words]
     errors = tmp_path / "errors"

@@ -337,7 +337,12 @@ def test_masked_tokens_are_never_replaced() -> None:
 
 def test_an_unknown_character_is_neither_masked_nor_replaced() -> None:
     tokenizer = synthetic.corpus().tokenizer
-    corpus = build_corpus([("", "da \u6f22 du [MASK]")] * 200, tokenizer)
+    special = special_ids(tokenizer).mask
+    words = tokenizer.encode("da \u6f22 du", add_special_tokens=False).ids
+    tokens = np.array([*words, special] * 200, dtype=np.int32)
+    lengths = np.full(200, len(words) + 1)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    corpus = Corpus(tokens, offsets, np.zeros(200, dtype=np.int32), tokenizer)
     crop = PLAIN.replace(query_crop=(1, 1))
     plain, masked, replaced = (
         two_views(corpus, np.arange(200), stream(0, "test"), config)[0].tokens
