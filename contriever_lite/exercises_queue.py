@@ -1,9 +1,4 @@
-"""Checks for the exercises of chapter 06: each looks at an answer and says what is right or wrong.
-
-Every check returns one sentence or two, beginning with "Right" or "Not yet".
-"""
-
-from __future__ import annotations
+"""Checks for the exercises of chapter 06: each answers "Right" or "Not yet", and says why."""
 
 from collections.abc import Callable, Sequence
 from math import exp, isclose, log
@@ -121,9 +116,7 @@ def _own_key_hint(answer: float, x: float) -> str:
     slips = {
         "Beyond one epoch the triangle comes down again.": min(1.0, x * x / 2),
         "That holds if every place of the queue were an independent draw.": 1 - exp(-x),
-        "An epoch holds each document once, so how long ago depends on where it stands now.": (
-            min(1.0, x)
-        ),
+        "Each is in an epoch once: how long ago depends on its place now.": min(1.0, x),
         "Half of that: the distance is a triangle's, not a square's.": min(1.0, x * x),
     }
     return _hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-3))
@@ -178,8 +171,7 @@ def check_critical_rate(function: Callable[[int], float]) -> str:
 
 
 def _gap_grows(rate: float, history: int, steps: int = 4000) -> bool:
-    """c(t + 1) = c(t) + rate (c(t) - mean of the last `history` values before it): do the steps
-    grow?"""
+    """Do the steps of c(t + 1) = c(t) + rate (c(t) - mean of the `history` before) grow?"""
     past = [0.0] * history
     now, first, last = 1.0, 0.0, 0.0
     for step in range(steps):
