@@ -44,6 +44,8 @@ def drift(slow: nn.Module, fast: nn.Module) -> float:
     """How far the slow weights lag behind, relative to the fast ones.
 
         d = |theta_slow - theta_fast| / |theta_fast|
+
+    Over all weights at once; 0 where they agree.
     """
     pairs = list(zip(slow.parameters(), fast.parameters(), strict=True))
     apart = sum((s.float() - f.float()).square().sum().item() for s, f in pairs)

@@ -116,7 +116,7 @@ def _own_key_hint(answer: float, x: float) -> str:
     slips = {
         "Beyond one epoch the triangle comes down again.": min(1.0, x * x / 2),
         "That holds if every place of the queue were an independent draw.": 1 - exp(-x),
-        "Each is in an epoch once: how long ago depends on its place now.": min(1.0, x),
+        "Once an epoch: how long ago depends on where it stands now.": min(1.0, x),
         "Half of that: the distance is a triangle's, not a square's.": min(1.0, x * x),
     }
     return _hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-3))
