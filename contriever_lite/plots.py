@@ -117,7 +117,7 @@ def forest(
             )  # fmt: skip
             place -= 1
         place -= 1
-    ax.legend() if legend else None
+    ax.legend(ncols=len(legend), loc="upper left") if legend else None
     ax.axvline(0, color=GREY, linewidth=1)
     ax.set_yticks(ticks, list(groups))
     ax.grid(axis="y", visible=False)
