@@ -8,8 +8,9 @@
 BIN := .venv/bin
 PY = "$(BIN)/python"
 HTML := _build/html
-# How every chapter is run: no progress bars in the outputs, no network, no warnings of forks.
-QUIET := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+# How every chapter is run: no progress bars in the outputs, no network, no warnings of forks, and one
+# thread each, since two run at a time.
+QUIET := TQDM_DISABLE=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 
 .DELETE_ON_ERROR:
 .PHONY: book html test lint run serve screenshots repository clean
@@ -32,7 +33,7 @@ $(HTML)/.ready: .venv/ready _config.yml $(wildcard book/*.* book/_static/* book/
 test: .venv/ready
 	@echo "Running the tests and every chapter: up to 20 minutes on two cores."
 	$(QUIET) $(PY) -m pytest -n 2 --dist loadscope --nbval --nbval-current-env \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=300 \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=900 \
 		--cov=contriever_lite --cov-report=term-missing:skip-covered --cov-fail-under=90 \
 		tests book
 
