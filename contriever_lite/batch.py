@@ -48,6 +48,14 @@ class TokenBatch:
         ends = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
         return TokenBatch(self.tokens[ends[start] : ends[end]], self.lengths[start:end])
 
+    def take(self, rows: Tensor) -> "TokenBatch":
+        """The rows of these numbers, (R,) int64, in this order."""
+        lengths = self.lengths[rows]
+        ends = lengths.cumsum(0)
+        shift = self.offsets[rows] - (ends - lengths)
+        place = torch.arange(int(ends[-1]) if len(rows) else 0, device=rows.device)
+        return TokenBatch(self.tokens[place + shift.repeat_interleave(lengths)], lengths)
+
     def to(self, device: torch.device | str) -> "TokenBatch":
         return TokenBatch(self.tokens.to(device), self.lengths.to(device))
 

@@ -58,7 +58,8 @@ def prepare(arguments: Namespace) -> None:
 
 def train(arguments: Namespace) -> None:
     """Train on a source's documents and leave a run's folder."""
-    from contriever_lite.config import describe, preset, with_settings
+    from contriever_lite.config import describe, with_settings
+    from contriever_lite.presets import preset
     from contriever_lite.runs import train_run
 
     config = with_settings(preset(arguments.preset), arguments.settings)

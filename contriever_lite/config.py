@@ -1,8 +1,7 @@
-"""Every setting of a training run, in one frozen record, and the named presets.
+"""Every setting of a training run, in one frozen record.
 
-Each field says its unit, the paper's value where it has one, and the source. The presets' values
-were chosen on development queries only (the dev half of wikipedia-vital, the training claims of
-SciFact); no test query had a say in any of them.
+Each field says its unit, the paper's value where it has one, and the source; presets.py names
+whole settings.
 """
 
 import dataclasses
@@ -16,8 +15,13 @@ from contriever_lite.settings import check_settings, setting
 
 PAIRS = ("crops", "inverse_cloze")
 LOSSES = ("info_nce", "equation_1", "decoupled", "sigmoid")
-OBJECTIVES = ("in_batch", "queue", "moco")
+OBJECTIVES = ("in_batch", "queue", "moco", "mlm")
+ENCODERS = ("bag", "transformer")
+MIXTURES = ("example", "batch", "size")
+PRECISIONS = ("float32", "bf16", "fp16", "auto")
+RATES = ("cosine", "linear")
 SCHEDULES = ("constant", "cosine")
+BAG, TRANSFORMER = {"encoder": ("bag",)}, {"encoder": ("transformer",)}
 QUEUES = {"objective": ("queue", "moco")}
 QUEUE, MOCO = {"objective": ("queue",)}, {"objective": ("moco",)}
 TWO_WAYS = {"objective": ("in_batch",), "loss": ("info_nce",)}
@@ -34,6 +38,11 @@ class TrainConfig:
     # tokens and views
     vocab_size: int = setting(30_000, "word pieces; paper 30,522: BERT's (A.1)", low=100)
     window: int = setting(256, "tokens a document is cut to; paper 256 (A.1)", low=1)
+    straddle: bool = setting(False, "windows may hold the end of one document and the start of the "
+                             "next; reference yes")  # fmt: skip
+    mixture: str = setting("example", "several corpora: equal chance an example, equal share of a "
+                           "batch, or by size; paper batch, reference example",
+                           choices=MIXTURES)  # fmt: skip
     pair: str = setting("crops", "or inverse_cloze; paper crops (table 7)", choices=PAIRS)
     span_kept: float = setting(0.1, "probability, inverse_cloze; Lee et al. .1", low=0, high=1)
     query_crop: tuple[float, float] = setting(
@@ -58,9 +67,17 @@ class TrainConfig:
         0.0, "fraction of batches pairing titles with bodies; paper 0", low=0, high=1
     )
     # encoder
+    encoder: str = setting("bag", "paper transformer: BERT base (A.1)", choices=ENCODERS)
     start: str = setting("", "model to start from: wiki, or a folder; paper BERT (A.1)")
-    stop_words: str = setting("", "language whose stop words the bag starts mute; paper none")
+    stop_words: str = setting(
+        "", "language whose stop words the bag starts mute; paper none", needs=BAG
+    )
     dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
+    layers: int = setting(4, "of the transformer; paper 12 (BERT base)", low=1)
+    heads: int = setting(8, "of attention, a layer; paper 12 (BERT base)", low=1)
+    dropout: float = setting(0.1, "of the transformer, in training; reference .1", low=0, below=1)
+    specials: bool = setting(True, "transformer reads [CLS] text [SEP]; reference yes")
+    compile: bool = setting(False, "torch.compile the transformer; reference no", needs=TRANSFORMER)
     normalise: bool = setting(True, "vectors of length 1; paper no: plain dot product (3)")
     idf_weights: bool = setting(True, "start the bag's weights at idf instead of 1")
     # loss
@@ -96,8 +113,17 @@ class TrainConfig:
     steps: int = setting(1000, "updates; paper 500,000 (A.1)", low=0)
     epochs: float | None = setting(None, "stop after so many passes, if sooner; paper no", above=0)
     learning_rate: float = setting(5e-3, "peak; paper 5e-5, for BERT (A.1)", above=0)
+    rate: str = setting("cosine", "how it falls after the warm-up; reference linear", choices=RATES)
     warmup: float = setting(0.1, "fraction of the steps; reference .04", low=0, high=1)
     betas: tuple[float, float] = setting((0.9, 0.98), "Adam's; reference .9, .98", low=0, below=1)
+    weight_decay: float = setting(
+        0.0, "AdamW's, of the transformer; reference .01", low=0, needs=TRANSFORMER
+    )
+    clip: float | None = setting(None, "largest norm of the gradient; reference none", above=0)
+    precision: str = setting(
+        "float32", "auto: bf16 or fp16 as the GPU allows; reference float32", choices=PRECISIONS
+    )
+    masked: float = setting(0.15, "share of tokens to guess, mlm; BERT .15", above=0, below=1)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -155,40 +181,9 @@ def _value(text: str) -> Any:
     return None if text == "None" else text
 
 
-def preset(name: str) -> TrainConfig:
-    """A named preset; an unknown name is a ConfigError that lists them."""
-    if name not in PRESETS:
-        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
 def describe(config: TrainConfig) -> str:
     """One line a setting: name, value, unit, the paper's value and where it stands."""
     return "\n".join(
         f"{item.name:<14} {getattr(config, item.name)!s:<14} {item.metadata['about']}"
         for item in fields(config)
     )
-
-
-_LAPTOP = TrainConfig(
-    vocab_size=16_000,
-    window=512,
-    query_tokens=(5, 24),
-    query_views=6,
-    key_crop=(0.5, 1.0),
-    query_delete=0.3,
-    key_delete=0.2,
-    temperature=0.07,
-    symmetric=True,
-    batch_size=512,
-    steps=420,
-    learning_rate=1e-2,
-)
-PRESETS = {
-    "demo": _LAPTOP.replace(once=True),  # short documents: repetition misleads
-    "laptop": _LAPTOP,
-    "adapt": _LAPTOP.replace(
-        start="wiki", dimension=1024, stop_words="english", learning_rate=2e-3, steps=300, epochs=20
-    ),
-    "wiki": _LAPTOP.replace(vocab_size=28_000, window=256, steps=6000),
-}

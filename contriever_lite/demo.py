@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from contriever_lite.collection import Collection, load_collection
-from contriever_lite.config import preset
 from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model
 from contriever_lite.files import write_json
 from contriever_lite.fusion import reciprocal_rank_fusion
 from contriever_lite.metrics import ranking
+from contriever_lite.presets import preset
 from contriever_lite.report import score_table
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import train_run

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from contriever_lite.config import (
     LOSSES,
     OBJECTIVES,
-    PRESETS,
     TrainConfig,
     describe,
     from_dict,
-    preset,
     with_settings,
 )
 from contriever_lite.errors import ConfigError
+from contriever_lite.presets import PRESETS, preset
 
 FIELDS = [item.name for item in dataclasses.fields(TrainConfig)]
 SHARE = st.floats(0, 1)

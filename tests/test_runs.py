@@ -14,7 +14,7 @@ import pytest
 import synthetic
 import torch
 
-from contriever_lite import __version__, cli, config, runs
+from contriever_lite import __version__, cli, presets, runs
 from contriever_lite.beir_writer import write_beir
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
@@ -207,7 +207,7 @@ def test_what_is_not_a_run_is_not_resumed(source: Path, tmp_path: Path) -> None:
 def test_the_command_line_resumes(
     interrupted: Path, source: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(config.PRESETS, "quick", QUICK)
+    monkeypatch.setitem(presets.PRESETS, "quick", QUICK)
     words = ["train", "--preset", "quick", "--data", str(source), "--out", str(interrupted)]
     assert cli.main(words) == 1
     assert "go on with it: --resume" in capsys.readouterr().err

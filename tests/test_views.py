@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sampling import copies, documents, rate_within_five_sigma, within_five_sigma
 
-from contriever_lite.config import TrainConfig, preset
+from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged, build_corpus, ragged
+from contriever_lite.presets import preset
 from contriever_lite.rng import stream
 from contriever_lite.tokens import (
     continuing_pieces,
