@@ -3,37 +3,48 @@
 from collections.abc import Callable
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
 from contriever_lite import loss
 from contriever_lite.cached import CachedGradients
+from contriever_lite.checkpoint import Encoder
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.criterion import Criterion
 from contriever_lite.ema import cosine_momentum
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.key_queue import KeyQueue
+from contriever_lite.mlm import MaskedLanguage
 from contriever_lite.objective import InBatch, MoCo, Queue
 from contriever_lite.rng import torch_stream
-from contriever_lite.warm_start import MUTE, stop_word_ids, warm_start
+from contriever_lite.tokens import ordinary_ids, special_ids
+from contriever_lite.warm_start import MUTE, new_transformer, stop_word_ids, warm_start
 
 
-def new_encoder(config: TrainConfig, corpus: Corpus) -> BagEncoder:
-    """The encoder before its first step: vectors at random, or config.start's; weights at 1, or
-    the corpus's idf; stop words mute."""
-    size, generator = corpus.tokenizer.get_vocab_size(), torch_stream(config.seed, "encoder")
-    encoder = (
-        warm_start(config, corpus)
-        if config.start
-        else BagEncoder(size, config.dimension, normalise=config.normalise, generator=generator)
-    )
+def new_encoder(config: TrainConfig, corpus: Corpus) -> Encoder:
+    """The encoder before its first step: random, or from config.start."""
+    if config.start:
+        encoder = warm_start(config, corpus)
+    elif config.encoder == "transformer":
+        encoder = new_transformer(config, corpus.tokenizer)
+    else:
+        size, generator = corpus.tokenizer.get_vocab_size(), torch_stream(config.seed, "encoder")
+        settings = {"normalise": config.normalise, "generator": generator}
+        encoder = BagEncoder(size, config.dimension, **settings)
+    if config.encoder == "bag":
+        _weigh(encoder, config, corpus)
+    return encoder
+
+
+def _weigh(encoder: BagEncoder, config: TrainConfig, corpus: Corpus) -> None:
+    """The bag's weights: 1, or the corpus's idf; stop words mute."""
     if config.idf_weights:
         frequency = torch.from_numpy(corpus.document_frequency())
         encoder.start_weights_at_idf(frequency, len(corpus))
     if config.stop_words:
         with torch.no_grad():
             encoder.log_weights[stop_word_ids(corpus.tokenizer, config.stop_words)] = MUTE
-    return encoder
 
 
 def new_criterion(config: TrainConfig) -> Criterion:
@@ -50,8 +61,14 @@ def new_criterion(config: TrainConfig) -> Criterion:
     )
 
 
-def new_objective(config: TrainConfig, encoder: nn.Module) -> InBatch | Queue | MoCo:
-    """The objective that config names, around an encoder."""
+def new_objective(
+    config: TrainConfig, encoder: nn.Module, tokenizer: Tokenizer | None = None
+) -> nn.Module:
+    """The objective that config names, around an encoder: InBatch, Queue, MoCo or MaskedLanguage,
+    which alone needs the tokenizer."""
+    if config.objective == "mlm":
+        ordinary = torch.from_numpy(ordinary_ids(tokenizer).copy())
+        return MaskedLanguage(encoder, special_ids(tokenizer).mask, ordinary, config.masked)
     criterion = new_criterion(config)
     same = {"skip_same_text": config.skip_same_text}
     dimension = encoder.dimension
@@ -73,7 +90,7 @@ def _momentum(config: TrainConfig) -> float | Callable[[int], float]:
     return lambda update: cosine_momentum(update, config.steps, config.momentum)
 
 
-def result(objective: InBatch | Queue | MoCo, config: TrainConfig) -> nn.Module:
+def result(objective: nn.Module, config: TrainConfig) -> nn.Module:
     """The encoder that a run is for: the trained one, or its slow copy if config.ship_slow."""
     encoder = objective.slow if config.ship_slow else objective.encoder
     return encoder.encoder if isinstance(encoder, CachedGradients) else encoder

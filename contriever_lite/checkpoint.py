@@ -1,4 +1,5 @@
-"""Model folders: written whole or not at all, read strictly.
+"""Model folders: written whole or not at all, read strictly. A transformer's is Hugging Face's own
+format (pretrained.py); a bag's is:
 
 model.safetensors   the tensors, all of them and no others; as int8, vectors are rows and scales
 config.json         what kind of encoder, its sizes, how it scores
@@ -17,21 +18,36 @@ from tokenizers import Tokenizer
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.files import new_folder
+from contriever_lite.pretrained import load_pretrained, write_pretrained
 from contriever_lite.quantise import dequantise, quantise
 from contriever_lite.tokens import load_tokenizer
+from contriever_lite.transformer import TransformerEncoder
 
 FORMAT = 1
 PRECISIONS = ("float32", "int8")
 SETTINGS = {"vocab_size": int, "dimension": int, "normalise": bool}
 
 
+Encoder = BagEncoder | TransformerEncoder
+
+
 def save_encoder(
-    encoder: BagEncoder, tokenizer: Tokenizer, folder: str | Path, precision: str = "float32"
+    encoder: Encoder, tokenizer: Tokenizer, folder: str | Path, precision: str = "float32"
 ) -> Path:
-    """Write a model folder. precision "int8" stores the vectors in a quarter of the space
+    """Write a model folder. precision "int8" stores a bag's vectors in a quarter of the space
     (quantise.py). Raises DataError if the folder exists, ConfigError for another precision."""
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision = {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    allowed = PRECISIONS if isinstance(encoder, BagEncoder) else PRECISIONS[:1]
+    if precision not in allowed:
+        raise ConfigError(f"precision = {precision!r}: choose one of {', '.join(allowed)}")
+    with new_folder(folder) as work:
+        if isinstance(encoder, TransformerEncoder):
+            write_pretrained(encoder, tokenizer, work)
+        else:
+            _write_bag(encoder, tokenizer, work, precision)
+    return Path(folder)
+
+
+def _write_bag(encoder: BagEncoder, tokenizer: Tokenizer, work: Path, precision: str) -> None:
     config = {
         "format": FORMAT,
         "encoder": "bag",
@@ -40,23 +56,29 @@ def save_encoder(
         "normalise": encoder.normalise,
         "precision": precision,
     }
-    with new_folder(folder) as work:
-        tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
-        if precision == "int8":
-            tensors["vectors"], tensors["scales"] = quantise(tensors["vectors"])
-        save_file(tensors, work / "model.safetensors")
-        tokenizer.save(str(work / "tokenizer.json"))
-        (work / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    return Path(folder)
+    tensors = {name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}
+    if precision == "int8":
+        tensors["vectors"], tensors["scales"] = quantise(tensors["vectors"])
+    save_file(tensors, work / "model.safetensors")
+    tokenizer.save(str(work / "tokenizer.json"))
+    (work / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
-def load_encoder(folder: str | Path) -> tuple[BagEncoder, Tokenizer]:
-    """Read a model folder. Every tensor must be there with its shape, and no other.
+def load_encoder(folder: str | Path, dropout: float | None = None) -> tuple[Encoder, Tokenizer]:
+    """Read a model folder, in evaluation mode. Every tensor must be there with its shape and, in a
+    bag's, no other. dropout: a transformer's, None to keep its own.
 
     Raises CheckpointError naming the file and what is missing, unexpected or misshapen.
     """
     folder = Path(folder)
     config = _read_config(folder)
+    if "model_type" in config:
+        encoder, tokenizer = load_pretrained(folder, dropout=dropout)
+        return encoder.eval(), tokenizer
+    return _load_bag(folder, config)
+
+
+def _load_bag(folder: Path, config: dict[str, Any]) -> tuple[BagEncoder, Tokenizer]:
     tokenizer = load_tokenizer(folder)
     if tokenizer.get_vocab_size() != config["vocab_size"]:
         raise CheckpointError(
@@ -89,6 +111,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{file}: broken JSON: {error}. Copy the model again.") from error
+    if isinstance(config, dict) and "model_type" in config:  # Hugging Face's
+        return config
     found = (config.get("format"), config.get("encoder")) if isinstance(config, dict) else None
     if found != (FORMAT, "bag"):
         raise CheckpointError(

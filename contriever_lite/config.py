@@ -130,6 +130,12 @@ class TrainConfig:
         self._check_together()
 
     def _check_together(self) -> None:
+        if self.objective == "mlm" and (self.encoder == "bag" or self.micro_batch):
+            raise ConfigError(
+                f"objective = 'mlm' with encoder = {self.encoder!r}, micro_batch = "
+                f"{self.micro_batch}: it trains a transformer, and needs no large batch; set "
+                "encoder=transformer micro_batch=null"
+            )
         if self.pair == "inverse_cloze" and self.query_views > 1:
             raise ConfigError(
                 f"query_views = {self.query_views} with pair = 'inverse_cloze': a key lacks one "

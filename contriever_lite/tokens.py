@@ -16,7 +16,15 @@ from tokenizers.decoders import WordPiece as WordPieceDecoder
 
 from contriever_lite.errors import DataError
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_NAMES = ("pad", "unk", "cls", "sep", "mask")
+SPECIAL_TOKENS = (
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+)  # BERT's, and of our own vocabularies
+ROBERTA_TOKENS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,15 @@ class SpecialIds:
 
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
-    """Look up the five special ids; a DataError names the one that the tokenizer lacks."""
-    found = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
+    """Look up the five special ids, by BERT's names or by RoBERTa's; a DataError names the one that
+    the tokenizer lacks."""
+    roberta = tokenizer.token_to_id(ROBERTA_TOKENS[-1]) is not None
+    names = ROBERTA_TOKENS if roberta else SPECIAL_TOKENS
+    found = {token: tokenizer.token_to_id(token) for token in names}
     missing = [token for token, number in found.items() if number is None]
     if missing:
         raise DataError(
-            f"the tokenizer has no {', '.join(missing)}; it needs {', '.join(SPECIAL_TOKENS)}. "
+            f"the tokenizer has no {', '.join(missing)}; it needs {', '.join(names)}. "
             "Train one (train_tokenizer) or load a BERT-style tokenizer."
         )
     return SpecialIds(*found.values())
@@ -44,10 +55,11 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
 
 @lru_cache(maxsize=2)
 def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
-    """Sorted ids of the pieces that text is made of: all but names in square brackets, which are
-    the special tokens and BERT's [unused1], ... (text itself is split at a bracket). Read-only."""
-    pieces = tokenizer.get_vocab().items()
-    ids = np.array(sorted(number for piece, number in pieces if not _in_brackets(piece)))
+    """Sorted ids of the pieces that text is made of: all but special tokens and names in square
+    brackets, as BERT's [unused1], ... (text itself is split at a bracket). Read-only."""
+    pieces, added = tokenizer.get_vocab().items(), tokenizer.get_added_tokens_decoder()
+    special = {number for number, token in added.items() if token.special}
+    ids = np.array(sorted(n for piece, n in pieces if n not in special and not _in_brackets(piece)))
     ids.flags.writeable = False
     return ids
 

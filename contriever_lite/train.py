@@ -57,7 +57,8 @@ def train(
     accelerator = _accelerator()
     me, processes = accelerator.process_index, accelerator.num_processes
     config, usable = fit(config, corpus, processes)
-    objective = new_objective(config, new_encoder(config, corpus) if encoder is None else encoder)
+    encoder = new_encoder(config, corpus) if encoder is None else encoder
+    objective = new_objective(config, encoder, corpus.tokenizer)
     run = RunState(state, config, corpus, save_every)
 
     def pairs_of(step: int) -> PairBatch:

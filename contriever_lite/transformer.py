@@ -1,15 +1,20 @@
 """TransformerEncoder: any Hugging Face encoder behind the same interface as the bag."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, PretrainedConfig, PreTrainedModel
 
 from contriever_lite.batch import TokenBatch
 from contriever_lite.tokens import SpecialIds
+
+if TYPE_CHECKING:  # transformers takes seconds to import, and the bag never needs it
+    from transformers import BertModel, PretrainedConfig, PreTrainedModel
 
 TOKENS_A_FORWARD = {"cpu": 1024, "cuda": 32_768}  # padded; more gains nothing on the device
 
@@ -30,7 +35,7 @@ class Reading:
     longest: int = 512
 
     @staticmethod
-    def of(ids: SpecialIds, **settings: bool | int) -> "Reading":
+    def of(ids: SpecialIds, **settings: bool | int) -> Reading:
         """With a tokenizer's special ids."""
         return Reading(ids.pad, ids.cls, ids.sep, **settings)
 
@@ -66,35 +71,33 @@ class TransformerEncoder(nn.Module):
         """B rows of ordinary tokens -> (B, D) float32. An empty row without special tokens gives
         the zero vector."""
         rows = framed(batch, self.reading)
-        lengths, order = rows.lengths.sort(stable=True, descending=True)
-        parts = [
-            self._pool(rows.take(order[start:end]))
-            for start, end in self._cuts(lengths.tolist(), batch.tokens.device.type)
-        ]
-        vectors = torch.cat(parts) if parts else self._nothing(batch)
-        vectors = vectors[order.argsort()]
+        vectors = torch.zeros(len(rows), self.dimension, device=rows.tokens.device)
+        for numbers, mask, hidden in self.hidden(rows):
+            mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1).clamp(min=1)[:, None]
+            vectors = vectors.index_copy(0, numbers, mean)
         return F.normalize(vectors, dim=1) if self.reading.normalise else vectors
 
+    def hidden(self, rows: TokenBatch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """The last layer of rows that are framed already, some rows at a time: their numbers (R,),
+        their mask (R, L), 1 on tokens, and h (R, L, D) float32."""
+        lengths, order = rows.lengths.sort(stable=True, descending=True)
+        for start, end in self._cuts(lengths.tolist(), rows.tokens.device.type):
+            numbers = order[start:end]
+            ids, mask = rows.take(numbers).padded(self.reading.pad)
+            seen = mask.clone()
+            seen[:, 0] = 1  # attention over nothing at all is not a number
+            hidden = self.model(input_ids=ids, attention_mask=seen).last_hidden_state
+            yield numbers, mask, hidden.float()
+
     def _cuts(self, lengths: list[int], device: str) -> Iterator[tuple[int, int]]:
-        """Where rows sorted by length, longest first, are cut into forwards."""
+        """Where rows sorted by length, longest first, are cut into forwards; empty rows go."""
         most = self.tokens_a_forward or TOKENS_A_FORWARD.get(device, 32_768)
         start = 0
-        while start < len(lengths):
-            rows = max(1, most // max(1, lengths[start]))
-            yield start, min(start + rows, len(lengths))
-            start += rows
-
-    def _pool(self, rows: TokenBatch) -> Tensor:
-        ids, mask = rows.padded(self.reading.pad)
-        if not ids.shape[1]:
-            return self._nothing(rows)
-        seen = mask.clone()
-        seen[:, 0] = 1  # attention over nothing at all is not a number
-        hidden = self.model(input_ids=ids, attention_mask=seen).last_hidden_state.float()
-        return (hidden * mask[:, :, None]).sum(1) / rows.lengths.clamp(min=1)[:, None]
-
-    def _nothing(self, rows: TokenBatch) -> Tensor:
-        return torch.zeros(len(rows), self.dimension, device=rows.tokens.device)
+        while start < len(lengths) and lengths[start]:
+            rows = max(1, most // lengths[start])
+            end = min(start + rows, len(lengths))
+            yield start, end
+            start = end
 
 
 def framed(batch: TokenBatch, reading: Reading) -> TokenBatch:
@@ -121,6 +124,8 @@ def new_model(
 ) -> BertModel:
     """A BERT of these sizes with random weights (from PyTorch's global generator), as Hugging Face
     starts it: normal with deviation .02. Its feed-forward layers are 4 `dimension` wide."""
+    from transformers import BertConfig, BertModel
+
     return BertModel(
         BertConfig(
             vocab_size=vocab_size,

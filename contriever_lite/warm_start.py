@@ -1,55 +1,76 @@
-"""Start a bag from one that was trained on other text."""
+"""Start an encoder from one that was trained on other text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from contriever_lite.checkpoint import load_encoder
+from contriever_lite.checkpoint import Encoder, load_encoder
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.encoder import BagEncoder
-from contriever_lite.errors import ConfigError
-from contriever_lite.rng import torch_stream
+from contriever_lite.errors import CheckpointError, ConfigError
+from contriever_lite.pretrained import load_pretrained
+from contriever_lite.rng import torch_globals, torch_stream
+from contriever_lite.tokens import special_ids
+from contriever_lite.transformer import Reading, TransformerEncoder, new_model
 
 SHIPPED = Path(__file__).parent / "models"
 MUTE = -20.0  # a log-weight: e^-20 of a vector is nothing
 
 
-def load_start(start: str) -> tuple[BagEncoder, Tokenizer]:
+def load_start(start: str, dropout: float | None = None) -> tuple[Encoder, Tokenizer]:
     """The model that a run starts from: one that ships with the package, by name, a model folder,
-    or the folder of a run. Raises ConfigError where there is none."""
+    the folder of a run, or a name on the Hugging Face hub. dropout: a transformer's, None to keep
+    its own. Raises ConfigError where there is none."""
     shipped = sorted(path.name for path in SHIPPED.iterdir() if path.is_dir())
     folder = SHIPPED / start if start in shipped else Path(start)
     folder = folder / "model" if (folder / "model").is_dir() else folder
-    if not folder.is_dir():
+    if folder.is_dir():
+        return load_encoder(folder, dropout)
+    try:
+        return load_pretrained(start, dropout=dropout)
+    except CheckpointError as error:
         raise ConfigError(
-            f"start = {start!r}: there is no such folder, and the models that ship with the "
-            f"package are {', '.join(shipped)}"
+            f"start = {start!r}: there is no such folder, the models that ship with the package "
+            f"are {', '.join(shipped)}, and the Hugging Face hub gave none ({error})"
+        ) from error
+
+
+def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
+    """The encoder that config.start gives a run: a bag for a bag, and a transformer, or a bag for
+    its word vectors, for a transformer. Raises ConfigError if sizes, kinds or tokenizers do not go
+    together."""
+    model, tokenizer = load_start(config.start, config.dropout)
+    if tokenizer.to_str() != corpus.tokenizer.to_str():
+        raise ConfigError(
+            f"the corpus was made by another tokenizer than start = {config.start!r}: prepare it "
+            "with --tokenizer and that model's folder, or give the documents themselves"
         )
-    return load_encoder(folder)
+    if isinstance(model, BagEncoder):
+        if config.encoder == "bag":
+            return _wider(model, config)
+        return _on_words(model, new_transformer(config, tokenizer))
+    if config.encoder == "bag":
+        raise ConfigError(f"start = {config.start!r} is a transformer; set encoder=transformer")
+    return _as_configured(model, config)
 
 
-def warm_start(config: TrainConfig, corpus: Corpus) -> BagEncoder:
-    """The model config.start, and beside it fresh numbers for what its text did not teach.
+def _wider(model: BagEncoder, config: TrainConfig) -> BagEncoder:
+    """A bag and beside it fresh numbers for what its text did not teach.
 
         v_t = (known_t / mean_u |known_u|,  fresh_t) / sqrt(2),   fresh_t ~ N(0, 1 / F)
 
     config.dimension = D + F for the D dimensions of the model; with F = 0, v_t is the first part
     alone. The weights are the collection's own idf: what the other text taught about weights is
-    worse. Raises ConfigError if D > config.dimension or the corpus has another tokenizer.
+    worse.
     """
-    model, tokenizer = load_start(config.start)
     fresh = config.dimension - model.dimension
     if fresh < 0:
         raise ConfigError(
             f"dimension = {config.dimension}: {config.start} has {model.dimension} already; give "
             "as many or more"
-        )
-    if tokenizer.to_str() != corpus.tokenizer.to_str():
-        raise ConfigError(
-            f"the corpus was made by another tokenizer than start = {config.start!r}: prepare it "
-            "with --tokenizer and that model's folder, or give the documents themselves"
         )
     vectors = model.vectors.detach() / model.vectors.norm(dim=1).mean()
     if fresh:
@@ -60,6 +81,48 @@ def warm_start(config: TrainConfig, corpus: Corpus) -> BagEncoder:
     with torch.no_grad():
         encoder.vectors.copy_(vectors)
     return encoder
+
+
+def _on_words(bag: BagEncoder, encoder: TransformerEncoder) -> TransformerEncoder:
+    """A new transformer, its word vectors the bag's on their own principal axes, scaled to the
+    deviation that the model starts with; where it has more numbers than the bag, those stay."""
+    words = encoder.model.get_input_embeddings().weight
+    with torch.no_grad():
+        vectors = bag.vectors - bag.vectors.mean(0)
+        axes = torch.linalg.eigh(vectors.T @ vectors).eigenvectors.flip(1)
+        known = (vectors @ axes)[:, : words.shape[1]]
+        words[:, : known.shape[1]] = known * (words.std() / known.std())
+    return encoder
+
+
+def _as_configured(encoder: TransformerEncoder, config: TrainConfig) -> TransformerEncoder:
+    """The model as it is, reading and scoring as config says."""
+    sizes = encoder.model.config
+    found = {
+        "dimension": sizes.hidden_size,
+        "layers": sizes.num_hidden_layers,
+        "heads": sizes.num_attention_heads,
+    }
+    wrong = [f"{name}={size}" for name, size in found.items() if getattr(config, name) != size]
+    if wrong:
+        raise ConfigError(f"start = {config.start!r} has other sizes: set {' '.join(wrong)}")
+    changes = {"normalise": config.normalise, "specials": config.specials}
+    encoder.reading = replace(encoder.reading, **changes)
+    return encoder
+
+
+def new_transformer(config: TrainConfig, tokenizer: Tokenizer) -> TransformerEncoder:
+    """A BERT of the config's sizes with random weights, drawn from config.seed."""
+    if config.dimension % config.heads:
+        raise ConfigError(
+            f"dimension = {config.dimension} with heads = {config.heads}: the dimension must be a "
+            "multiple of the heads"
+        )
+    sizes = config.dimension, config.layers, config.heads, config.dropout
+    with torch_globals(config.seed, "encoder", torch.device("cpu")):
+        model = new_model(tokenizer.get_vocab_size(), *sizes)
+    changes = {"normalise": config.normalise, "specials": config.specials}
+    return TransformerEncoder(model, Reading.of(special_ids(tokenizer), **changes))
 
 
 def stop_word_ids(tokenizer: Tokenizer, language: str) -> list[int]:

@@ -18,7 +18,8 @@ PACKAGE = ROOT / "contriever_lite"
 # A module imports only modules that stand before it.
 ORDER = """
     errors files settings config presets rng tokens corpus augment views batch distributed
-    encoder transformer pretrained cached loss diagnostics criterion key_queue ema objective mlm quantise checkpoint warm_start build
+    encoder transformer cached loss diagnostics criterion key_queue ema objective mlm
+    quantise pretrained checkpoint warm_start build
     table_adam memory journal state train retriever
     compressed records hashing metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection documents prepare trec search fusion

@@ -181,6 +181,11 @@ def until(condition: object, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def heeding_interrupts() -> None:
+    """A process that a shell starts in the background ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_ending_it_ends_its_workers_and_leaves_no_corpus(tmp_path: Path, blow: int) -> None:
@@ -190,7 +195,9 @@ def test_ending_it_ends_its_workers_and_leaves_no_corpus(tmp_path: Path, blow: i
     command = [sys.executable, "-m", "contriever_lite.cli", *words]
     errors = tmp_path / "errors"
     with open(errors, "wb") as file:
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=file)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stderr=file, preexec_fn=heeding_interrupts
+        )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     until(lambda: any(path.stat().st_size > 128 for path in tmp_path.glob(".made*/*/tokens.npy")))
     workers = [int(child) for child in children.read_text().split()]
