@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
@@ -48,7 +49,7 @@ def load_pretrained(
             model, found = AutoModel.from_pretrained(
                 source, config=config, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{source}: no model that transformers can load: {str(error).splitlines()[0]}. Give a "
             "folder, or a name on the Hugging Face hub (which needs a network the first time)."

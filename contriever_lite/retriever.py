@@ -85,26 +85,10 @@ class Retriever:
 
     def export(self, folder: str | Path) -> Path:
         """Write a folder that `sentence_transformers.SentenceTransformer` loads and that encodes
-        to the same vectors: the bag as its StaticEmbedding (a mean, which normalisation makes
-        equal to a sum). Raises CheckpointError for a bag that does not normalise."""
-        from sentence_transformers import SentenceTransformer
+        to the same vectors and names their score (export.py)."""
+        from contriever_lite.export import export
 
-        try:
-            from sentence_transformers.sentence_transformer import modules
-        except ImportError:  # before sentence-transformers 6
-            from sentence_transformers import models as modules
-
-        from contriever_lite.files import new_folder
-
-        if not self.encoder.normalise:
-            raise CheckpointError(
-                "a bag that sums without normalising has no equal in sentence-transformers, whose "
-                "StaticEmbedding takes the mean; train with normalise=true to export"
-            )
-        static = modules.StaticEmbedding(self.tokenizer, self.encoder.table().cpu().numpy())
-        with new_folder(folder) as work:
-            SentenceTransformer(modules=[static, modules.Normalize()]).save(str(work))
-        return Path(folder)
+        return export(self.encoder, self.tokenizer, folder)
 
 
 def retriever_for(encoder: nn.Module, tokenizer: Tokenizer, config: TrainConfig) -> Retriever:

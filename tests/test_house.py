@@ -17,11 +17,11 @@ PACKAGE = ROOT / "contriever_lite"
 
 # A module imports only modules that stand before it.
 ORDER = """
-    errors files settings config presets rng tokens corpus augment views batch distributed
-    encoder transformer cached loss diagnostics criterion key_queue ema objective mlm
-    quantise pretrained checkpoint warm_start build
-    table_adam memory journal state train retriever
-    compressed records hashing metrics beir beir_writer catalogue check unpack download convert
+    errors files hashing settings config presets rng tokens corpus mixture sampling augment views
+    batch distributed encoder transformer cached loss diagnostics criterion key_queue ema
+    objective mlm quantise pretrained checkpoint warm_start build
+    table_adam memory journal state train export retriever
+    compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection documents prepare trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
