@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
 from contriever_lite.rng import stream
+from contriever_lite.sampling import draw_of_step, first_numbers, windows
 from contriever_lite.views import two_views
 
 Views = Callable[[Corpus, np.ndarray, np.random.Generator, TrainConfig], tuple[Ragged, Ragged]]
@@ -126,20 +126,12 @@ def text_numbers(documents: Ragged) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype=np.int64).copy()
 
 
-@lru_cache(maxsize=2)
-def _epoch_order(documents: int, seed: int, epoch: int) -> np.ndarray:
-    return stream(seed, "epoch", step=epoch).permutation(documents)
-
-
-def documents_of_step(usable: np.ndarray, config: TrainConfig, step: int) -> np.ndarray:
-    """Which documents step `step` trains on: (batch_size,) numbers out of `usable`.
-
-    Each epoch is one random order of the usable documents, cut into batches; the last, incomplete
-    one is left out, so a batch never holds a document twice. A pure function of its arguments.
-    """
-    epoch, place = divmod(step, len(usable) // config.batch_size)
-    order = _epoch_order(len(usable), config.seed, epoch)
-    return usable[order[place * config.batch_size : (place + 1) * config.batch_size]]
+def documents_of_step(
+    usable: np.ndarray, config: TrainConfig, step: int, first: tuple[int, ...] = (0,)
+) -> np.ndarray:
+    """Which documents step `step` trains on: (batch_size,) numbers out of `usable`, as
+    sampling.draw_of_step says. A pure function of its arguments."""
+    return draw_of_step(usable, config, step, first).numbers
 
 
 def batch_of_step(
@@ -149,10 +141,14 @@ def batch_of_step(
     step: int,
     views: Views = two_views,
 ) -> PairBatch:
-    """The pairs of one training step, config.batch_size documents: a pure function of its
-    arguments, so any batch of any run can be drawn again. Each of several processes draws the whole
-    batch and keeps its `part`, so a run does not depend on their number."""
-    indices = documents_of_step(usable, config, step)
+    """The pairs of one training step, config.batch_size documents, or windows with config.straddle:
+    a pure function of its arguments, so any batch of any run can be drawn again. usable: of
+    sampling.usable_numbers. Each of several processes draws the whole batch and keeps its `part`,
+    so a run does not depend on their number."""
+    draw = draw_of_step(usable, config, step, first_numbers(corpus, config))
+    indices = draw.numbers
+    if config.straddle:
+        corpus, indices = windows(corpus, draw, config), np.arange(len(indices))
     query, key = views(corpus, indices, stream(config.seed, "views", step=step), config)
     numbers = torch.from_numpy(text_numbers(corpus.documents(indices)))
     return PairBatch(to_tensors(query), to_tensors(key), numbers)

@@ -9,7 +9,6 @@ On disk a corpus is a folder of three .npy files, the tokenizer, and a manifest 
 makes one in memory; `prepare.prepare_corpus` makes the same folder without ever holding it.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from contriever_lite.errors import DataError
 from contriever_lite.files import new_folder
+from contriever_lite.hashing import sha256
 from contriever_lite.tokens import load_tokenizer
 
 ARRAYS = ("tokens", "offsets", "titles")
@@ -69,12 +69,14 @@ def slices(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Ragge
 
 @dataclass(frozen=True)
 class Corpus:
-    """Tokenised documents and the tokenizer that made them."""
+    """Tokenised documents and the tokenizer that made them. sources: where, by number of document,
+    each of the corpora begins that were mixed into this one (mixture.py)."""
 
     tokens: np.ndarray
     offsets: np.ndarray
     titles: np.ndarray
     tokenizer: Tokenizer
+    sources: tuple[int, ...] = (0,)
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -86,7 +88,8 @@ class Corpus:
 
     def documents(self, indices: np.ndarray) -> Ragged:
         """The documents of these numbers, title first."""
-        return slices(self.tokens, self.offsets[indices], self.lengths[indices])
+        starts = self.offsets[indices]
+        return slices(self.tokens, starts, self.offsets[indices + 1] - starts)
 
     def take(self, indices: np.ndarray) -> "Corpus":
         """The documents of these numbers as a corpus of their own, with the same tokenizer."""
@@ -116,7 +119,7 @@ class Corpus:
         folder = Path(folder)
         manifest = _read_manifest(folder / "manifest.json")
         for name, digest in manifest["sha256"].items():
-            if not (folder / name).exists() or (verify and _sha256(folder / name) != digest):
+            if not (folder / name).exists() or (verify and sha256(folder / name) != digest):
                 raise DataError(f"{folder / name} is missing or changed; prepare the corpus again")
         tokens, offsets, titles = (_read_array(folder / f"{name}.npy") for name in ARRAYS)
         if len(tokens) != manifest["tokens"] or len(titles) != manifest["documents"]:
@@ -164,7 +167,7 @@ def offsets_of(lengths: np.ndarray) -> np.ndarray:
 
 def write_manifest(work: Path, documents: int, tokens: int) -> None:
     """Write the manifest of a folder that holds all else: sizes, and every file's hash."""
-    hashes = {path.name: _sha256(path) for path in sorted(work.iterdir())}
+    hashes = {path.name: sha256(path) for path in sorted(work.iterdir())}
     manifest = {"format": FORMAT, "documents": documents, "tokens": tokens, "sha256": hashes}
     (work / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
@@ -189,11 +192,3 @@ def _read_array(file: Path) -> np.ndarray:
         return np.load(file, mmap_mode="r" if file.stem == "tokens" else None)
     except (ValueError, EOFError) as error:
         raise DataError(f"{file}: cannot be read: {error}; prepare the corpus again") from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

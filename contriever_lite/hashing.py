@@ -20,6 +20,11 @@ def hash_of(path: Path, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{digest.hexdigest()}"
 
 
+def sha256(path: Path) -> str:
+    """The bare HEX of a file's SHA-256."""
+    return hash_of(path).partition(":")[2]
+
+
 def found_hash(path: Path, digest: str | None) -> str | None:
     """The hash of a file by the algorithm of `digest`, to compare with it; None for None."""
     return hash_of(path, digest.split(":")[0]) if digest else None
