@@ -17,7 +17,7 @@ PAIRS = ("crops", "inverse_cloze")
 LOSSES = ("info_nce", "equation_1", "decoupled", "sigmoid")
 OBJECTIVES = ("in_batch", "queue", "moco", "mlm")
 ENCODERS = ("bag", "transformer")
-MIXTURES = ("example", "batch", "size")
+MIXTURES = ("example", "batch", "share", "size")
 PRECISIONS = ("float32", "bf16", "fp16", "auto")
 RATES = ("cosine", "linear")
 SCHEDULES = ("constant", "cosine")
@@ -40,9 +40,9 @@ class TrainConfig:
     window: int = setting(256, "tokens a document is cut to; paper 256 (A.1)", low=1)
     straddle: bool = setting(False, "windows may hold the end of one document and the start of the "
                              "next; reference yes")  # fmt: skip
-    mixture: str = setting("example", "several corpora: equal chance an example, equal share of a "
-                           "batch, or by size; paper batch, reference example",
-                           choices=MIXTURES)  # fmt: skip
+    mixture: str = setting("example", "several corpora: equal chance an example, whole batches in "
+                           "turn, equal share of each batch, by size; paper batch, reference "
+                           "example", choices=MIXTURES)  # fmt: skip
     pair: str = setting("crops", "or inverse_cloze; paper crops (table 7)", choices=PAIRS)
     span_kept: float = setting(0.1, "probability, inverse_cloze; Lee et al. .1", low=0, high=1)
     query_crop: tuple[float, float] = setting(
