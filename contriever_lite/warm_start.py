@@ -39,9 +39,15 @@ def load_start(start: str, dropout: float | None = None) -> tuple[Encoder, Token
 
 
 def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
-    """The encoder that config.start gives a run: a bag for a bag, and a transformer, or a bag for
-    its word vectors, for a transformer. Raises ConfigError if sizes, kinds or tokenizers do not go
-    together."""
+    """The encoder that config.start gives a run: a transformer as it is, a transformer whose word
+    vectors are a bag's, or a bag and beside it fresh numbers for what its text did not teach:
+
+        v_t = (known_t / mean_u |known_u|,  fresh_t) / sqrt(2),   fresh_t ~ N(0, 1 / F)
+
+    config.dimension = D + F for the D dimensions of the model; with F = 0, v_t is the first part
+    alone. The weights are the collection's own idf: what the other text taught about weights is
+    worse. Raises ConfigError if sizes, kinds or tokenizers do not go together.
+    """
     model, tokenizer = load_start(config.start, config.dropout)
     if tokenizer.to_str() != corpus.tokenizer.to_str():
         raise ConfigError(
@@ -58,14 +64,6 @@ def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
 
 
 def _wider(model: BagEncoder, config: TrainConfig) -> BagEncoder:
-    """A bag and beside it fresh numbers for what its text did not teach.
-
-        v_t = (known_t / mean_u |known_u|,  fresh_t) / sqrt(2),   fresh_t ~ N(0, 1 / F)
-
-    config.dimension = D + F for the D dimensions of the model; with F = 0, v_t is the first part
-    alone. The weights are the collection's own idf: what the other text taught about weights is
-    worse.
-    """
     fresh = config.dimension - model.dimension
     if fresh < 0:
         raise ConfigError(

@@ -35,6 +35,7 @@ def pairs() -> PairBatch:
 
 def test_the_loss_is_the_cross_entropy_of_the_hidden_tokens() -> None:
     model, batch = objective(), pairs()
+    assert isinstance(model, MaskedLanguage)
     with torch_globals(0, "dropout", torch.device("cpu")):
         loss, measures = model(batch)
     with torch_globals(0, "dropout", torch.device("cpu")):

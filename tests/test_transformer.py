@@ -42,7 +42,7 @@ def naive(encoder: TransformerEncoder, rows: list[list[int]]) -> torch.Tensor:
 @settings(max_examples=10, deadline=None)
 @given(rows=ROWS, specials=st.booleans(), cut=st.sampled_from([1, 7, 30, 10_000]))
 def test_sorted_cut_forwards_give_each_text_its_own_vector(rows, specials, cut) -> None:
-    tested = encoder(cut=cut, specials=specials)
+    tested: TransformerEncoder = encoder(cut=cut, specials=specials)
     found = tested(to_tensors(ragged(rows)))
     torch.testing.assert_close(found, naive(tested, rows), atol=1e-5, rtol=1e-4)
 
