@@ -111,7 +111,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         print(f"contriever-lite: {error}", file=sys.stderr)
-        return 1
+        return getattr(error, "status", 1)
     except KeyboardInterrupt:
         print("contriever-lite: stopped", file=sys.stderr)
         return 130

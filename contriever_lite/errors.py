@@ -5,7 +5,12 @@ The command line prints them in one or two lines; anything else is a defect and 
 
 
 class UserError(Exception):
-    """Base of every error that is not a defect of this package."""
+    """Base of every error that is not a defect of this package.
+
+    status: what a command that ends with it returns.
+    """
+
+    status = 1
 
 
 class DataError(UserError):

@@ -2,25 +2,21 @@
 
 RUN/config.json     every setting, resolved
 RUN/metrics.jsonl   a line a step
-RUN/state.pt        the state of an unfinished run (state.py)
+RUN/states/         the last states and the best, to go on from (state.py)
 RUN/run.json        the record: source, settings, commit, versions, device, seconds
 RUN/model/          the model folder (checkpoint.py)
 """
 
 import json
 import os
-import platform
-import shutil
-import subprocess
 import time
-from collections.abc import Iterable
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 
+from contriever_lite.circumstances import circumstances
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.documents import stream_documents
@@ -31,8 +27,6 @@ from contriever_lite.state import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
 from contriever_lite.warm_start import load_start
-
-LIBRARIES = ("contriever-lite", "torch", "tokenizers", "numpy", "faiss-cpu", "bm25s")
 
 
 def read_documents(source: str | Path) -> list[tuple[str, str]]:
@@ -57,37 +51,45 @@ def train_run(
     source: str | Path,
     out: str | Path,
     resume: bool = False,
-    save_every: float = 60.0,
+    **options: Any,
 ) -> Retriever:
     """Train on a source's documents and leave the folder of the run at `out`.
 
-    RUN/state.pt holds the run's state while it is under way, replaced every `save_every` seconds.
+    options: those of train.train, such as save_every and keep; RUN/states holds the run's states.
     Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
     same weights: it needs the same settings and documents, and refuses (ConfigError) others, and a
-    run that is finished. Where no state was saved yet, it starts the run again.
+    run that is finished. Where no state was saved yet, it starts the run again. Of several
+    processes the first alone writes.
     """
-    out, seconds = Path(out), {}
-    _refuse_unfit(out, resume)
+    out, seconds, processes = Path(out), {}, PartialState(cpu=not torch.cuda.is_available())
+    if processes.is_main_process:
+        _refuse_unfit(out, resume)
+    processes.wait_for_everyone()
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size, config.start)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
-    config, _ = fit(config, corpus)
+    config, _ = fit(config, corpus, processes.num_processes)
+    if processes.is_main_process:
+        _settle(config, out, resume)
+    processes.wait_for_everyone()
+    start = time.perf_counter()
+    encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
+    seconds["training"] = round(time.perf_counter() - start, 1)
+    retriever = retriever_for(encoder, corpus.tokenizer, config)
+    if processes.is_main_process:
+        record = {"source": str(source), "resumed": resume, **circumstances(config)}
+        write_json({**record, "seconds": seconds}, out / "run.json", overwrite=resume)
+        retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
+    processes.wait_for_everyone()
+    return retriever
+
+
+def _settle(config: TrainConfig, out: Path, resume: bool) -> None:
+    """Write the settings, or compare them with those of the run that goes on."""
     if resume:
         refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
     else:
         write_json(config.to_dict(), out / "config.json")
-    start = time.perf_counter()
-    encoder = train(
-        config, corpus, out / "metrics.jsonl", state=out / "state.pt", save_every=save_every
-    )
-    seconds["training"] = round(time.perf_counter() - start, 1)
-    record = {"source": str(source), "resumed": resume, **circumstances(config)}
-    write_json({**record, "seconds": seconds}, out / "run.json", overwrite=resume)
-    retriever = retriever_for(encoder, corpus.tokenizer, config)
-    retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
-    for left in out.glob("state.pt*"):
-        left.unlink()
-    return retriever
 
 
 def _refuse_unfit(out: Path, resume: bool) -> None:
@@ -102,52 +104,6 @@ def _refuse_unfit(out: Path, resume: bool) -> None:
         raise ConfigError(
             f"{out} is not a run: it has no config.json. To start one, leave --resume out"
         )
-
-
-def circumstances(config: TrainConfig | None = None) -> dict[str, Any]:
-    """What one needs to make a figure again: settings, commit, versions, device, date."""
-    return {
-        "config": config and config.to_dict(),
-        "commit": commit(),
-        "versions": {"python": platform.python_version(), **dict(_versions(LIBRARIES))},
-        "device": device(),
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-    }
-
-
-def _versions(names: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for name in names:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
-
-
-def commit() -> str | None:
-    """The commit of the checkout this package runs from, "+" appended if files differ from it."""
-    git = shutil.which("git")
-    here = Path(__file__).parent
-    if git is None:
-        return None
-
-    def ask(*words: str) -> str:
-        done = subprocess.run([git, *words], cwd=here, capture_output=True, text=True, check=False)
-        return done.stdout.strip()
-
-    head = ask("rev-parse", "--short=12", "HEAD")
-    return (head + ("+" if ask("status", "--porcelain", "--", ".") else "")) or None
-
-
-def device() -> str:
-    """The GPU's name, or the processor's with the number of threads in use."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text().splitlines()
-        name = next((s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), name)
-    return f"{name}, {torch.get_num_threads()} threads"
 
 
 def read_config(run: str | Path) -> TrainConfig:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from signal import Signals as Signal
+from signal import SIGTERM
 
-import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
@@ -16,6 +15,7 @@ from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.divergence import Divergence
 from contriever_lite.errors import ConfigError, TrainingError
+from contriever_lite.fit import fit
 from contriever_lite.journal import Journal
 from contriever_lite.memory import keep_freed_memory
 from contriever_lite.optimizer import clip_gradients, learning_rate, new_optimizer
@@ -72,11 +72,9 @@ def train(
     def pairs_of(step: int) -> PairBatch:
         return batch_of_step(corpus, usable, config, step, views).part(me, processes)
 
-    journal = Journal()
-    if accelerator.is_main_process:
-        look = evaluate and _looking(evaluate, objective, config)
-        journal = Journal(log, look, evaluate_every, config.steps, pairs=config.batch_size,
-                          tensorboard=tensorboard, bar=True)  # fmt: skip
+    look = evaluate and _looking(evaluate, objective, config)
+    watching = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
+    journal = Journal(log, look, evaluate_every, config.steps, **watching) if me == 0 else Journal()
     dtype = number_type(config.precision, accelerator.device)
     accelerator.scaler = new_scaler(dtype, accelerator.device)
     with prepared(config, objective, dtype, accelerator.device):
@@ -104,16 +102,16 @@ def _loop(
     signals = Signals(run.folder is not None, alone=accelerator.num_processes == 1)
     with signals, journal, batches:
         for step, pairs in batches:
-            numbers = _step(accelerator, *parts, pairs, config, step, signals.number)
-            signal = round(numbers.pop("signal"))
+            numbers = _step(accelerator, *parts, pairs, config, step, bool(signals.number))
+            stop = numbers.pop("stop") > 0
             if trouble := divergence.watch(numbers["loss"]):
                 raise TrainingError(_what_now(trouble, step, run))
             objective.after_step()
             found = journal.write(step + 1, learning_rate=learning_rate(config, step), **numbers)
             if accelerator.is_main_process:
                 run.save_if_due(step + 1, next(iter(found.values()), None))
-            if signal:
-                _stop(accelerator, run, step + 1, signal)
+            if stop:
+                _stop(accelerator, run, step + 1, signals.number or SIGTERM)
 
 
 def _step(
@@ -123,15 +121,15 @@ def _step(
     pairs: PairBatch,
     config: TrainConfig,
     step: int,
-    signal: int,
+    stop: bool,
 ) -> dict[str, float]:
-    """One update; returns the loss and what was measured, means over the processes, and the signal
-    that any of them got. Numbers are read last: reading waits for the GPU."""
+    """One update; returns the loss and what was measured, means over the processes, and whether any
+    of them is to stop. The numbers are read last: to read is to wait for the GPU."""
     device, me = accelerator.device, accelerator.process_index
     with torch_globals(config.seed, "dropout", device, rank=me, step=step):
         loss, measures = objective(pairs, measure=step % MEASURE_EVERY == 0)
-    numbers = accelerator.reduce({"loss": loss.detach(), **measures}, "mean")
-    numbers["signal"] = _largest(accelerator, signal)
+    measures |= {"loss": loss.detach(), "stop": torch.tensor(float(stop), device=device)}
+    numbers = accelerator.reduce(measures, "mean")
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(config, step)
     optimizer.zero_grad()
@@ -142,3 +140,53 @@ def _step(
         numbers["gradient_norm"] = clip_gradients(objective.parameters(), config.clip)
     optimizer.step()
     return {name: float(number) for name, number in numbers.items()}
+
+
+def _agree(accelerator: Accelerator, first: int) -> None:
+    """Each process reads the state for itself; on another machine it may not be there."""
+    firsts = accelerator.gather(torch.tensor([first], device=accelerator.device)).tolist()
+    if min(firsts) != max(firsts):
+        raise ConfigError(
+            f"the processes would go on from different steps, {firsts}: put the run's folder where "
+            "every machine reads the same files"
+        )
+
+
+def _what_now(trouble: str, step: int, run: RunState) -> str:
+    batch = f"batch_of_step(corpus, usable, config, {step})"
+    if run.folder and (run.folder.parent / "config.json").is_file():
+        batch = f"contriever-lite batch --run {run.folder.parent} --step {step + 1}"
+    kept = run.newest()
+    return (
+        f"{trouble} at step {step + 1}; lower learning_rate or raise temperature, and start again. "
+        f"Its batch: {batch}. The last good state: {kept or 'none was due'}"
+    )
+
+
+def _stop(accelerator: Accelerator, run: RunState, step: int, signal: int) -> None:
+    if accelerator.is_main_process:
+        run.save(step)
+    accelerator.wait_for_everyone()
+    raise Stopped(
+        f"stopped after step {step}, as asked; its state is {run.newest()}. The same command with "
+        "--resume goes on from there",
+        signal,
+    )
+
+
+def _looking(
+    evaluate: Evaluate, objective: nn.Module, config: TrainConfig
+) -> Callable[[int], dict[str, float]]:
+    def look(step: int) -> dict[str, float]:
+        objective.eval()
+        numbers = evaluate(result(objective, config), step)
+        objective.train()
+        return numbers
+
+    return look
+
+
+def _accelerator() -> Accelerator:
+    """Each process updates its own queue and slow encoder alike, so no buffer is broadcast."""
+    quiet = DistributedDataParallelKwargs(broadcast_buffers=False)
+    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[quiet])

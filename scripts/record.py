@@ -19,13 +19,14 @@ from pathlib import Path
 
 from contriever_lite import config, registry
 from contriever_lite.build import new_encoder
+from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import load_collection
 from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model, load_encoder_by_name
 from contriever_lite.files import write_json
 from contriever_lite.fusion import reciprocal_rank_fusion, weighted_fusion
 from contriever_lite.metrics import Run
 from contriever_lite.retriever import retriever_for
-from contriever_lite.runs import circumstances, read_corpus
+from contriever_lite.runs import read_corpus
 from contriever_lite.train import fit, train
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"

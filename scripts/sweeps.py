@@ -25,11 +25,12 @@ from contriever_lite import registry
 from contriever_lite.augment import select
 from contriever_lite.batch import TokenBatch
 from contriever_lite.build import new_encoder
+from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
 from contriever_lite.files import write_json
-from contriever_lite.runs import circumstances, read_corpus
+from contriever_lite.runs import read_corpus
 from contriever_lite.sweep import record, sweep
 from contriever_lite.views import two_views
 

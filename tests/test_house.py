@@ -20,7 +20,8 @@ ORDER = """
     errors files hashing settings config presets rng tokens corpus mixture sampling augment views
     batch distributed encoder transformer cached loss diagnostics criterion key_queue ema
     objective mlm quantise pretrained checkpoint warm_start build
-    table_adam memory journal state train export retriever
+    table_adam optimizer precision memory prefetch stop divergence circumstances journal
+    state_files state fit train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection documents prepare trec search fusion
     evaluate runs report sweep plots diagrams demo commands cli

@@ -15,20 +15,14 @@ import synthetic
 import torch
 
 from contriever_lite import __version__, cli, presets, runs
+from contriever_lite import circumstances as circumstances_module
 from contriever_lite.beir_writer import write_beir
+from contriever_lite.circumstances import circumstances, commit, device
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.retriever import Retriever
-from contriever_lite.runs import (
-    circumstances,
-    commit,
-    device,
-    read_config,
-    read_corpus,
-    read_documents,
-    train_run,
-)
+from contriever_lite.runs import read_config, read_corpus, read_documents, train_run
 
 QUICK = synthetic.SMALL.replace(steps=3, seed=5)
 PAIRS = [("Fog", "Fog seldom outlasts a night."), ("", "The ferry crosses twice a day.")]
@@ -53,7 +47,7 @@ def test_a_run_leaves_what_it_promises(source: Path, tmp_path: Path) -> None:
     retriever = train_run(QUICK, source, out)
     assert {path.name for path in out.iterdir()} == {
         "config.json", "metrics.jsonl", "model", "run.json",
-    }  # fmt: skip
+    }, "no state was due"  # fmt: skip
     assert read_config(out) == QUICK
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
@@ -154,7 +148,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 61)), "each step once"
     assert json.loads((out / "run.json").read_text())["resumed"] is True
-    assert not list(out.glob("state.pt*")), "the state of a finished run is not kept"
+    assert {path.name for path in (out / "states").iterdir()} == {"step-59.pt", "step-60.pt"}
 
 
 @pytest.fixture
@@ -168,8 +162,8 @@ def interrupted(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_resuming_needs_the_same_settings(interrupted: Path, source: Path) -> None:
-    before = {path.name: path.read_bytes() for path in interrupted.iterdir()}
-    assert {"config.json", "metrics.jsonl", "state.pt"} <= set(before)
+    before = contents(interrupted)
+    assert {"config.json", "metrics.jsonl", "states/step-3.pt"} <= set(before)
     with pytest.raises(ConfigError, match=r"other settings: seed = 5 there, 6 now\. Go on"):
         train_run(QUICK.replace(seed=6), source, interrupted, resume=True)
     other = write_lines(
@@ -177,7 +171,12 @@ def test_resuming_needs_the_same_settings(interrupted: Path, source: Path) -> No
     )
     with pytest.raises(ConfigError, match="batch_size = 32 there, 2 now"):
         train_run(QUICK, other, interrupted, resume=True)
-    assert {path.name: path.read_bytes() for path in interrupted.iterdir()} == before
+    assert contents(interrupted) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_resuming_needs_the_same_documents(interrupted: Path, source: Path) -> None:
@@ -312,7 +311,7 @@ def test_circumstances_without_settings() -> None:
 
 
 def test_libraries_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "LIBRARIES", ("numpy", "no-such-library"))
+    monkeypatch.setattr(circumstances_module, "LIBRARIES", ("numpy", "no-such-library"))
     assert set(circumstances()["versions"]) == {"python", "numpy"}
 
 
@@ -322,7 +321,7 @@ def test_the_commit_is_marked_where_files_differ_from_it(
     module = tmp_path / "package" / "runs.py"
     module.parent.mkdir()
     module.write_text("one")
-    monkeypatch.setattr(runs, "__file__", str(module))
+    monkeypatch.setattr(circumstances_module, "__file__", str(module))
     assert commit() is None, "not a checkout"
 
     def git(*words: str) -> None:
@@ -338,7 +337,7 @@ def test_the_commit_is_marked_where_files_differ_from_it(
     assert commit() == clean
     module.write_text("two")
     assert commit() == clean + "+"
-    monkeypatch.setattr(runs.shutil, "which", lambda name: None)
+    monkeypatch.setattr(circumstances_module.shutil, "which", lambda name: None)
     assert commit() is None, "no git"
 
 

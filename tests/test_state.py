@@ -1,7 +1,9 @@
 """A run that stops anywhere goes on to the same weights, bit for bit, or says why it cannot."""
 
+import errno
 import json
-import re
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,15 @@ import torch
 from test_train import dropping, read
 from torch import nn
 
+from contriever_lite import state_files
 from contriever_lite.build import new_encoder, new_objective
+from contriever_lite.circumstances import commit
+from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import build_corpus
-from contriever_lite.errors import CheckpointError, ConfigError
+from contriever_lite.errors import CheckpointError, ConfigError, TrainingError
+from contriever_lite.optimizer import new_optimizer
 from contriever_lite.state import RunState, fingerprint, refuse_differences
-from contriever_lite.table_adam import TableAdam
+from contriever_lite.state_files import states_in
 from contriever_lite.train import train
 
 SMALL = synthetic.SMALL.replace(steps=12)
@@ -31,6 +37,7 @@ OBJECTIVES = {
         "micro_batch": 9,
     },
 }  # fmt: skip
+MOCO = SMALL.replace(**OBJECTIVES["moco"])
 
 
 class Stopped(Exception):
@@ -45,7 +52,7 @@ def train_and_stop(config, folder: Path, stop: int, **options) -> nn.Module:
             raise Stopped
         return {"norm": sum(p.norm().item() for p in encoder.parameters())}
 
-    paths = {"log": folder / "log.jsonl", "state": folder / "state.pt", "save_every": 0}
+    paths = {"log": folder / "log.jsonl", "state": folder / "states", "save_every": 0}
     return train(config, CORPUS, evaluate=evaluate, evaluate_every=1, **paths, **options)
 
 
@@ -78,10 +85,10 @@ def test_a_run_stopped_before_its_first_save_starts_again(tmp_path: Path) -> Non
             raise Stopped
         return {}
 
-    paths = {"log": tmp_path / "log.jsonl", "state": tmp_path / "state.pt"}
+    paths = {"log": tmp_path / "log.jsonl", "state": tmp_path / "states"}
     with pytest.raises(Stopped):
         train(SMALL, CORPUS, evaluate=evaluate, evaluate_every=1, **paths)
-    assert not (tmp_path / "state.pt").exists(), "no minute has passed"
+    assert not (tmp_path / "states").exists(), "five minutes have not passed"
     check_same(train(SMALL, CORPUS, **paths), train(SMALL, CORPUS))
     assert [line["step"] for line in read(tmp_path / "log.jsonl")] == list(range(1, 13))
 
@@ -95,19 +102,27 @@ def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The state file of a MoCo run that stopped at step 6."""
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a MoCo run that stopped after step 6."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(Stopped):
-        train_and_stop(SMALL.replace(**OBJECTIVES["moco"]), folder, 7)
-    return (folder / "state.pt").read_bytes()
+        train_and_stop(MOCO, folder, 7)
+    return folder
 
 
-def test_the_file_holds_all_that_a_run_is(stopped: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(stopped)
-    state = torch.load(tmp_path / "state.pt", weights_only=True)
+@pytest.fixture
+def stopped(interrupted: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(interrupted, tmp_path / "copy")
+
+
+def test_a_file_holds_all_that_a_run_is(stopped: Path) -> None:
+    assert list(states_in(stopped / "states")) == [5, 6], "the last two"
+    state = torch.load(stopped / "states" / "step-6.pt", weights_only=True)
     assert state["step"] == 6
-    assert json.loads(state["config"]) == SMALL.replace(**OBJECTIVES["moco"]).to_dict()
+    assert state["commit"] == commit()
+    assert state["tokenizer"] == CORPUS.tokenizer.to_str()
+    assert json.loads(state["config"]) == MOCO.to_dict()
     assert {"encoder.vectors", "slow.vectors", "queue.keys", "queue.documents"} <= set(
         state["objective"]
     )
@@ -116,18 +131,20 @@ def test_the_file_holds_all_that_a_run_is(stopped: bytes, tmp_path: Path) -> Non
     assert (filled, place, pushed) == (50, 6 * 32 % 50, 6)
 
 
-def test_other_settings_are_refused_and_each_is_named(stopped: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(stopped)
-    config = SMALL.replace(**OBJECTIVES["moco"]).replace(steps=99, momentum=0.7)
+def test_other_settings_are_refused_and_each_is_named(stopped: Path) -> None:
+    config = MOCO.replace(steps=99, momentum=0.7)
+    before = contents(stopped)
     with pytest.raises(ConfigError) as error:
-        train_and_stop(config, tmp_path, -1)
+        train_and_stop(config, stopped, -1)
     message = str(error.value)
-    assert "steps = 12 there, 99 now; momentum = 0.8 there, 0.7 now" in message.replace(
-        "momentum = 0.8 there, 0.7 now; steps = 12 there, 99 now",
-        "steps = 12 there, 99 now; momentum = 0.8 there, 0.7 now",
-    )
+    assert "momentum = 0.8 there, 0.7 now" in message
+    assert "steps = 12 there, 99 now" in message
     assert "the same settings" in message
-    assert (tmp_path / "state.pt").read_bytes() == stopped, "kept"
+    assert contents(stopped) == before, "kept"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_settings_of_another_version_count_as_different() -> None:
@@ -136,13 +153,11 @@ def test_settings_of_another_version_count_as_different() -> None:
     refuse_differences({"same": 0}, {"same": 0}, Path("state.pt"))
 
 
-def test_another_corpus_is_refused(stopped: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(stopped)
+def test_another_corpus_is_refused(stopped: Path) -> None:
     texts = [document["text"] for document in synthetic.world().corpus.values()]
     other = build_corpus([("", text) for text in texts[1:] + texts[:1]], CORPUS.tokenizer)
-    config = SMALL.replace(**OBJECTIVES["moco"])
     with pytest.raises(ConfigError, match="made from other documents or another tokenizer"):
-        train(config, other, state=tmp_path / "state.pt")
+        train(MOCO, other, state=stopped / "states")
 
 
 def test_the_fingerprint_sees_tokens_borders_and_titles() -> None:
@@ -160,53 +175,123 @@ def test_the_fingerprint_sees_tokens_borders_and_titles() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
-def test_a_file_that_is_cut_short_is_named(stopped: bytes, share: float, tmp_path: Path) -> None:
-    path = tmp_path / "state.pt"
-    path.write_bytes(stopped[: int(share * len(stopped))])
-    pattern = rf"{re.escape(str(path))}: cannot be read as this run's state: .*Remove the file"
-    with pytest.raises(CheckpointError, match=pattern):
-        train(SMALL.replace(**OBJECTIVES["moco"]), CORPUS, state=path)
+def test_a_damaged_file_is_passed_over_for_the_one_before(stopped: Path, share: float) -> None:
+    """Killed in a write, or cut short by a disk: the run still ends with the same weights."""
+    newest = stopped / "states" / "step-6.pt"
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[: int(share * len(whole))])
+    newest.with_name("step-7.pt.part").write_bytes(whole[:100])
+    with pytest.warns(UserWarning, match=r"step-6\.pt cannot be read .* Trying the state before"):
+        found = train_and_stop(MOCO, stopped, -1)
+    check_same(found, train(MOCO, CORPUS))
+    assert [line["step"] for line in read(stopped / "log.jsonl")] == list(range(13))
+    assert not list(stopped.rglob("*.part"))
+
+
+def test_states_after_a_damaged_one_are_kept(stopped: Path) -> None:
+    """A later file that cannot be read is none of the last `keep`."""
+    run = RunState(stopped / "states", MOCO, CORPUS, every=0, keep=1)
+    (stopped / "states" / "step-6.pt").write_bytes(b"damaged")
+    (stopped / "states" / "step-9.pt").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert run.restore(**parts(MOCO)) == 5
+    run.save_if_due(6)
+    run.save_if_due(7)
+    assert set(run.files()) == {5, 7, 9}, "the best too"
 
 
 @pytest.mark.parametrize("content", [b"nonsense", b"{}", b"\x80\x02N."])
-def test_a_file_of_another_kind_is_named(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be read as this run's state"):
-        train(SMALL, CORPUS, state=tmp_path / "state.pt")
+def test_where_no_file_can_be_read_it_says_so(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "step-3.pt").write_bytes(content)
+    torch.save({"step": 4}, tmp_path / "step-4.pt")
+    torch.save([1, 2], tmp_path / "step-5.pt")
+    with (
+        pytest.warns(UserWarning, match=r"step-\d\.pt cannot be read"),
+        pytest.raises(CheckpointError, match=r"no state there can be read\. Remove the folder"),
+    ):
+        train(SMALL, CORPUS, state=tmp_path)
 
 
-def test_a_saved_file_that_is_no_state_is_named(tmp_path: Path) -> None:
-    for number, value in enumerate(({"step": 3}, [1, 2], None)):
-        torch.save(value, tmp_path / f"{number}.pt")
-        with pytest.raises(CheckpointError, match="cannot be read as this run's state"):
-            train(SMALL, CORPUS, state=tmp_path / f"{number}.pt")
+def test_another_encoder_is_refused(stopped: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"step-6\.pt: is of another kind of encoder"):
+        train(MOCO, CORPUS, encoder=dropping(), state=stopped / "states")
 
 
-def test_another_encoder_is_refused(stopped: bytes, tmp_path: Path) -> None:
-    (tmp_path / "state.pt").write_bytes(stopped)
-    config = SMALL.replace(**OBJECTIVES["moco"])
-    with pytest.raises(CheckpointError, match="cannot be read as this run's state"):
-        train(config, CORPUS, encoder=dropping(), state=tmp_path / "state.pt")
+def parts(config: TrainConfig) -> dict:
+    objective = new_objective(config, new_encoder(config, CORPUS))
+    return {"objective": objective, "optimizer": new_optimizer(config, objective)}
 
 
-def test_a_state_is_saved_when_it_is_due_and_replaced_whole(tmp_path: Path) -> None:
-    objective = new_objective(SMALL, new_encoder(SMALL, CORPUS))
-    optimizer = TableAdam(objective.parameters())
-    run = RunState(tmp_path / "deep" / "state.pt", SMALL, CORPUS, every=1e9)
-    run.save_if_due(1, objective, optimizer)
-    assert not run.path.exists()
+def test_a_state_is_saved_when_it_is_due_and_old_ones_go(tmp_path: Path) -> None:
+    run = RunState(tmp_path / "deep" / "states", SMALL, CORPUS, every=1e9, keep=2)
+    assert run.restore(**parts(SMALL)) == 0
+    run.save_if_due(1)
+    assert not run.folder.exists()
+    run.save_if_due(2, 0.5)
+    assert set(run.files()) == {2}, "the best so far"
+    run.save_if_due(3, 0.5)
+    assert set(run.files()) == {2}, "no better"
     run.every = 0
-    run.path.parent.mkdir()
-    run.path.with_name("state.pt.part").write_text("half of a file that a killed process left")
-    for step in (2, 3):
-        run.save_if_due(step, objective, optimizer)
-        assert run.restore(objective, optimizer) == step
-    assert [path.name for path in run.path.parent.iterdir()] == ["state.pt"]
+    (run.folder / "step-4.pt.part").write_text("half of a file that a killed process left")
+    for step, kept in ((3, {2, 3}), (4, {2, 3, 4}), (5, {2, 4, 5}), (6, {2, 5, 6})):
+        run.save_if_due(step)
+        assert set(run.files()) == kept
+    run.save_if_due(7, 0.7)
+    assert set(run.files()) == {6, 7}
+    again = RunState(run.folder, SMALL, CORPUS, keep=2)
+    assert again.restore(**parts(SMALL)) == 7
+    assert again.best == (7, 0.7)
+    assert {path.name for path in run.folder.iterdir()} == {"step-6.pt", "step-7.pt"}
+    with pytest.raises(ConfigError, match="keep = 0: must be at least 1"):
+        RunState(run.folder, SMALL, CORPUS, keep=0)
 
 
-def test_without_a_path_nothing_is_kept(tmp_path: Path) -> None:
+def test_a_scaler_goes_on_where_it_was(tmp_path: Path) -> None:
+    run = RunState(tmp_path, SMALL, CORPUS)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    run.restore(**parts(SMALL), scaler=scaler)
+    run.save(1)
+    other = torch.amp.GradScaler("cpu")
+    assert run.restore(**parts(SMALL), scaler=other) == 1
+    assert other.state_dict() == scaler.state_dict()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    run, held = RunState(tmp_path, SMALL, CORPUS, every=0, keep=1), parts(SMALL)
+    run.restore(**held)
+    run.save(1)
+    with torch.no_grad():
+        held["objective"].encoder.vectors[0, 0] = torch.nan
+    with pytest.raises(TrainingError, match=r"not finite after step 2; .* is .*step-1\.pt"):
+        run.save_if_due(2)
+    assert set(run.files()) == {1}
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunState(tmp_path, SMALL, CORPUS, keep=1)
+    run.restore(**parts(SMALL))
+    run.save(1)
+    before = contents(tmp_path)
+    for module, name in ((state_files.torch, "save"), (state_files.os, "fsync")):
+        monkeypatch.setattr(module, name, full_disk)
+        with pytest.raises(TrainingError, match=r"step-2\.pt .*No space left .*step-1\.pt"):
+            run.save(2)
+        monkeypatch.undo()
+        assert contents(tmp_path) == before
+    (tmp_path / "file").touch()
+    nowhere = RunState(tmp_path / "file" / "states", SMALL, CORPUS)
+    nowhere.restore(**parts(SMALL))
+    with pytest.raises(TrainingError, match=r"cannot be written: .*Not a directory"):
+        nowhere.save(1)
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     run = RunState(None, SMALL, CORPUS, every=0)
-    objective = new_objective(SMALL, new_encoder(SMALL, CORPUS))
-    run.save_if_due(1, objective, TableAdam(objective.parameters()))
-    assert run.restore(objective, TableAdam(objective.parameters())) == 0
+    assert run.restore(**parts(SMALL)) == 0
+    run.save_if_due(1, 0.5)
+    assert run.newest() is None
     assert list(tmp_path.iterdir()) == []

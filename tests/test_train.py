@@ -227,7 +227,9 @@ def test_the_log_has_a_complete_line_for_every_step(tmp_path: Path) -> None:
     assert seconds == sorted(seconds)
     for step, line in enumerate(lines):
         measured = {"accuracy", "mean_rank", "deviation"} if step % MEASURE_EVERY == 0 else set()
-        assert set(line) == {"step", "seconds", "loss", "learning_rate"} | measured
+        always = {"step", "seconds", "loss", "learning_rate", "pairs_per_second"}
+        assert set(line) == always | measured
+        assert line["pairs_per_second"] > 0
         assert line["learning_rate"] == pytest.approx(learning_rate(config, step))
         assert 0 <= line.get("accuracy", 0) <= 1
     first = new_criterion(SHORT)(*vectors_of_step(new_encoder(SHORT, synthetic.corpus()), 0))
@@ -322,13 +324,16 @@ def test_a_corpus_that_is_too_small_is_refused(texts: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("warmup", "steps"), [(0.0, 7), (0.1, 100), (0.25, 10), (1.0, 8), (0.5, 1)]
 )
-def test_the_schedule_equals_its_formula(warmup: float, steps: int) -> None:
-    config = TrainConfig(warmup=warmup, steps=steps, learning_rate=0.3)
+@pytest.mark.parametrize("rate", ["cosine", "linear"])
+def test_the_schedule_equals_its_formula(warmup: float, steps: int, rate: str) -> None:
+    config = TrainConfig(warmup=warmup, steps=steps, learning_rate=0.3, rate=rate)
     rates = [learning_rate(config, step) for step in range(steps)]
     w = math.ceil(warmup * steps)
     for step, rate in enumerate(rates):
         if step < w:
             expected = 0.3 * (step + 1) / w
+        elif rate == "linear":
+            expected = 0.3 * (steps - step) / (steps - w)
         else:
             expected = 0.3 * (1 + math.cos(math.pi * (step - w) / (steps - w))) / 2
         assert rate == pytest.approx(expected)
