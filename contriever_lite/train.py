@@ -1,6 +1,7 @@
 """The training loop: draw two views of a batch of documents, score them, step, repeat."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from signal import SIGTERM
 
@@ -19,7 +20,7 @@ from contriever_lite.fit import fit
 from contriever_lite.journal import Journal
 from contriever_lite.memory import keep_freed_memory
 from contriever_lite.optimizer import clip_gradients, learning_rate, new_optimizer
-from contriever_lite.precision import new_scaler, number_type, prepared
+from contriever_lite.precision import prepared
 from contriever_lite.prefetch import Prefetch
 from contriever_lite.rng import torch_globals
 from contriever_lite.state import RunState
@@ -66,18 +67,18 @@ def train(
     accelerator = _accelerator()
     me, processes = accelerator.process_index, accelerator.num_processes
     config, usable = fit(config, corpus, processes)
-    objective = new_objective(config, new_encoder(config, corpus) if encoder is None else encoder)
+    encoder = new_encoder(config, corpus) if encoder is None else encoder
+    objective = new_objective(config, encoder, corpus.tokenizer)
     run = RunState(state, config, corpus, save_every, keep)
 
     def pairs_of(step: int) -> PairBatch:
         return batch_of_step(corpus, usable, config, step, views).part(me, processes)
 
     look = evaluate and _looking(evaluate, objective, config)
-    watching = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
-    journal = Journal(log, look, evaluate_every, config.steps, **watching) if me == 0 else Journal()
-    dtype = number_type(config.precision, accelerator.device)
-    accelerator.scaler = new_scaler(dtype, accelerator.device)
-    with prepared(config, objective, dtype, accelerator.device):
+    watched = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
+    watch = partial(Journal, log, look, evaluate_every, config.steps, **watched)
+    journal = watch() if accelerator.is_main_process else Journal()
+    with prepared(config, objective, accelerator.device) as accelerator.scaler:
         _loop(accelerator, config, objective, pairs_of, run, journal)
     return result(objective, config).to("cpu").eval()
 
@@ -99,8 +100,7 @@ def _loop(
         journal.cut(first)
     parts = accelerator.prepare(objective, optimizer)
     batches = Prefetch(pairs_of, range(first, config.steps), accelerator.device)
-    signals = Signals(run.folder is not None, alone=accelerator.num_processes == 1)
-    with signals, journal, batches:
+    with Signals(run.folder, accelerator.num_processes == 1) as signals, journal, batches:
         for step, pairs in batches:
             numbers = _step(accelerator, *parts, pairs, config, step, bool(signals.number))
             stop = numbers.pop("stop") > 0

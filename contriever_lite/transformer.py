@@ -80,14 +80,17 @@ class TransformerEncoder(nn.Module):
     def hidden(self, rows: TokenBatch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The last layer of rows that are framed already, some rows at a time: their numbers (R,),
         their mask (R, L), 1 on tokens, and h (R, L, D) float32."""
+        # All words are looked up at once: each look-up has a gradient as large as the vocabulary.
+        words = self.model.get_input_embeddings()(rows.tokens)
+        places = TokenBatch(torch.arange(len(words), device=words.device), rows.lengths)
         lengths, order = rows.lengths.sort(stable=True, descending=True)
-        for start, end in self._cuts(lengths.tolist(), rows.tokens.device.type):
+        for start, end in self._cuts(lengths.tolist(), words.device.type):
             numbers = order[start:end]
-            ids, mask = rows.take(numbers).padded(self.reading.pad)
+            place, mask = places.take(numbers).padded(0)
             seen = mask.clone()
             seen[:, 0] = 1  # attention over nothing at all is not a number
-            hidden = self.model(input_ids=ids, attention_mask=seen).last_hidden_state
-            yield numbers, mask, hidden.float()
+            found = self.model(inputs_embeds=F.embedding(place, words), attention_mask=seen)
+            yield numbers, mask, found.last_hidden_state.float()
 
     def _cuts(self, lengths: list[int], device: str) -> Iterator[tuple[int, int]]:
         """Where rows sorted by length, longest first, are cut into forwards; empty rows go."""
