@@ -41,11 +41,12 @@ def new_scaler(dtype: torch.dtype, device: torch.device) -> torch.amp.GradScaler
 
 @contextmanager
 def prepared(
-    config: TrainConfig, objective: nn.Module, dtype: torch.dtype, device: torch.device
-) -> Iterator[None]:
-    """Within the block the objective's encoders compute in `dtype` (with "mlm", its head as well),
-    compiled if config.compile, and a GPU multiplies float32 matrices in TF32. Afterwards all is as
-    before; names in a state_dict never change."""
+    config: TrainConfig, objective: nn.Module, device: torch.device
+) -> Iterator[torch.amp.GradScaler | None]:
+    """Within the block the objective's encoders compute in config.precision (with "mlm", its head
+    as well), compiled if config.compile, and a GPU multiplies float32 matrices in TF32. Afterwards
+    all is as before; names in a state_dict never change. Gives the scaler of the gradients."""
+    dtype = number_type(config.precision, device)
     encoders = [
         getattr(objective, name) for name in ("encoder", "slow") if hasattr(objective, name)
     ]
@@ -60,7 +61,7 @@ def prepared(
             module.forward = _forward_in(dtype, device, module.forward)
         for model in inner if config.compile else []:
             model.compile(dynamic=True)
-        yield
+        yield new_scaler(dtype, device)
     finally:
         torch.set_float32_matmul_precision(before)
         for module in lowered:

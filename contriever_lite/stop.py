@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType, TracebackType
 
 from contriever_lite.errors import UserError
@@ -20,13 +21,13 @@ class Stopped(UserError):
 class Signals:
     """Within a `with` block SIGTERM and Ctrl-C only note that they came: `number`, 0 if none.
 
-    alone: a second Ctrl-C interrupts at once; not so where a launcher of several processes passes
-    on what each has got already. wanted=False, and any thread but the main one, leaves the signals
-    as they are.
+    place: where a state can be saved; without one, as in any thread but the main one, signals stay
+    what they are. alone: a second Ctrl-C interrupts at once; not so where a launcher of several
+    processes passes on what each has got already.
     """
 
-    def __init__(self, wanted: bool = True, alone: bool = True) -> None:
-        self.wanted = wanted and threading.current_thread() is threading.main_thread()
+    def __init__(self, place: Path | None, alone: bool = True) -> None:
+        self.wanted = place is not None and threading.current_thread() is threading.main_thread()
         self.alone = alone
         self.number = 0
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from signal import SIGTERM
 
+import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
@@ -65,19 +66,15 @@ def train(
     """
     keep_freed_memory()
     accelerator = _accelerator()
-    me, processes = accelerator.process_index, accelerator.num_processes
-    config, usable = fit(config, corpus, processes)
+    config, usable = fit(config, corpus, accelerator.num_processes)
     encoder = new_encoder(config, corpus) if encoder is None else encoder
     objective = new_objective(config, encoder, corpus.tokenizer)
     run = RunState(state, config, corpus, save_every, keep)
-
-    def pairs_of(step: int) -> PairBatch:
-        return batch_of_step(corpus, usable, config, step, views).part(me, processes)
-
+    pairs_of = partial(_pairs_of_step, accelerator, corpus, usable, config, views)
     look = evaluate and _looking(evaluate, objective, config)
     watched = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
-    watch = partial(Journal, log, look, evaluate_every, config.steps, **watched)
-    journal = watch() if accelerator.is_main_process else Journal()
+    everything = (log, look, evaluate_every, config.steps)
+    journal = Journal(*everything, **watched) if accelerator.is_main_process else Journal()
     with prepared(config, objective, accelerator.device) as accelerator.scaler:
         _loop(accelerator, config, objective, pairs_of, run, journal)
     return result(objective, config).to("cpu").eval()
@@ -140,6 +137,19 @@ def _step(
         numbers["gradient_norm"] = clip_gradients(objective.parameters(), config.clip)
     optimizer.step()
     return {name: float(number) for name, number in numbers.items()}
+
+
+def _pairs_of_step(
+    accelerator: Accelerator,
+    corpus: Corpus,
+    usable: np.ndarray,
+    config: TrainConfig,
+    views: Views,
+    step: int,
+) -> PairBatch:
+    """The part of the step's batch that is this process's own."""
+    batch = batch_of_step(corpus, usable, config, step, views)
+    return batch.part(accelerator.process_index, accelerator.num_processes)
 
 
 def _agree(accelerator: Accelerator, first: int) -> None:
