@@ -1,8 +1,8 @@
 """Named settings of whole runs.
 
 The values were chosen on development queries only (the dev half of wikipedia-vital, the training
-claims of SciFact, the training questions of FeedbackQA); no test query had a say in any of them. The GPU
-presets follow the paper where nothing is said.
+claims of SciFact, the training questions of FeedbackQA); no test query had a say in any of them. Those for
+a GPU follow the paper.
 """
 
 from contriever_lite.config import TrainConfig
@@ -22,8 +22,8 @@ _LAPTOP = TrainConfig(
     steps=420,
     learning_rate=1e-2,
 )
-# The paper's recipe (section 4 and A.1; what it does not say, such as the warm-up, from the released
-# code): BERT base, two crops of 5 to 50 %, deletion, MoCo, dot product, AdamW, linear rate.
+# The paper's recipe (section 4 and A.1), and the released code's where the paper is silent: BERT
+# base, two crops of 5 to 50 %, deletion, MoCo, dot product, AdamW, a linear rate.
 _PAPER = TrainConfig(
     encoder="transformer",
     start="bert-base-uncased",

@@ -107,7 +107,7 @@ def test_values_at_the_edges_are_allowed() -> None:
     rate=st.floats(1e-6, 1, exclude_min=True),
     seed=st.integers(0, 2**40),
     loss=st.sampled_from(LOSSES),
-    objective=st.sampled_from(OBJECTIVES),
+    objective=st.sampled_from([name for name in OBJECTIVES if name != "mlm"]),
     micro_batch=st.none() | st.integers(1, 9),
 )
 def test_json_and_back(query, key, tokens, rate, seed, loss, objective, micro_batch) -> None:
