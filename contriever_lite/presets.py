@@ -1,8 +1,8 @@
 """Named settings of whole runs.
 
 The values were chosen on development queries only (the dev half of wikipedia-vital, the training
-claims of SciFact, the training questions of FeedbackQA); no test query had a say in any of them. Those for
-a GPU follow the paper.
+claims of SciFact, the training questions of FeedbackQA); no test query had a say in any of them.
+Those for a GPU follow the paper.
 """
 
 from contriever_lite.config import TrainConfig
