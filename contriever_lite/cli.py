@@ -31,7 +31,8 @@ COMMANDS = {
     ]),
     "prepare": (commands.prepare, "tokenise documents into a corpus on disk", [
         _option("source", nargs="+", metavar="SOURCE",
-                help="JSON lines (also .gz .xz .bz2 .zst), BEIR folder or name"),
+                help="JSON lines (also .gz .xz .bz2 .zst), parquet, a folder or 'pattern' of "
+                "such, BEIR folder or name, hub:NAME:CONFIGURATION"),
         _option("--out", required=True, metavar="CORPUS", help=_NEW),
         _option("--tokenizer", default="train", metavar="NAME|DIR|train",
                 help="a tokenizer to use, or learn one from the text (default)"),
@@ -44,10 +45,15 @@ COMMANDS = {
                 help="learn no character that occurs less often (default 1)"),
         _option("--workers", type=int, default=1, metavar="N",
                 help="processes that tokenise (default 1, with threads)"),
+        _option("--text-field", default="text", metavar="NAME", help="field or column of the text"),
+        _option("--title-field", default="title", metavar="NAME", help="and of the title, if any"),
+        _option("--resume", action="store_true",
+                help="go on with what was interrupted; same sources, same result"),
     ]),
     "train": (commands.train, "train a retriever on documents, without labels", [
         _option("--preset", default="laptop", metavar="NAME"),
-        _option("--data", required=True, metavar="NAME|DIR|FILE|CORPUS", help="the documents"),
+        _option("--data", required=True, action="append", metavar="NAME|DIR|FILE|CORPUS",
+                help="the documents; give it again for a mixture (--set mixture=...)"),
         _option("--out", required=True, metavar="RUN", help=_NEW),
         _option("--set", dest="settings", nargs="+", action="extend", default=[],
                 metavar="key=value", help="change settings of the preset"),
@@ -55,6 +61,13 @@ COMMANDS = {
         _option("--resume", action="store_true",
                 help="go on with a run that was interrupted; same settings, same result"),
         _option("--dry-run", action="store_true", help="show the settings and stop"),
+    ]),
+    "batch": (commands.batch, "show what a run reads at one step", [
+        _option("--run", required=True, metavar="RUN", help="a run's folder, finished or not"),
+        _option("--step", type=int, required=True, metavar="N", help="from 1, as the log counts"),
+        _option("--data", action="append", metavar="NAME|DIR|FILE|CORPUS",
+                help="the documents, if they have moved"),
+        _option("--all", action="store_true", help="all pairs and all of each"),
     ]),
     "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [
         _MODEL,

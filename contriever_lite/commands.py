@@ -1,7 +1,6 @@
 """What each command of the command line does, given its parsed arguments."""
 
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,19 +40,21 @@ def data(arguments: Namespace) -> None:
 
 def prepare(arguments: Namespace) -> None:
     """Tokenise sources, one after another, into one corpus folder."""
-    from contriever_lite.files import refuse_to_overwrite
-    from contriever_lite.prepare import learn_tokenizer, prepare_corpus
+    from contriever_lite.documents import Fields
+    from contriever_lite.prepare import prepare_corpus
     from contriever_lite.tokens import load_tokenizer
+    from contriever_lite.vocabulary import Vocabulary
 
-    refuse_to_overwrite(Path(arguments.out))
     if arguments.tokenizer == "train":
         size, characters = arguments.vocab_size, arguments.vocab_characters
-        tokenizer = learn_tokenizer(arguments.source, size, characters, arguments.fewest)
+        tokenizer = Vocabulary(size, characters, arguments.fewest)
     else:
         tokenizer = load_tokenizer(arguments.tokenizer)
-    corpus = prepare_corpus(arguments.source, arguments.out, tokenizer, arguments.workers)
+    fields = Fields(arguments.text_field, arguments.title_field)
+    place = arguments.source, arguments.out, tokenizer, arguments.workers
+    corpus = prepare_corpus(*place, fields=fields, resume=arguments.resume)
     print(f"{arguments.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
-          f"{tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
+          f"{corpus.tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
 
 
 def train(arguments: Namespace) -> None:
@@ -73,40 +74,23 @@ def train(arguments: Namespace) -> None:
     print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
 
 
+def batch(arguments: Namespace) -> None:
+    """Print what a run reads at one step."""
+    from contriever_lite.inspect_batch import show_batch
+
+    print(show_batch(arguments.run, arguments.step, arguments.data, arguments.all))
+
+
 def encode(arguments: Namespace) -> None:
-    """Write the vectors of a source's documents, with their ids: those of a collection, or numbers
-    from 1 for a JSON-lines file and a prepared corpus."""
+    """Write the vectors of a source's documents, with their ids."""
+    from contriever_lite.encode import encode_documents
     from contriever_lite.files import new_file
 
     path = Path(arguments.out.removesuffix(".npz") + ".npz")
     with new_file(path) as work:
-        ids, vectors = _encoded(arguments.model, arguments.data)
+        ids, vectors = encode_documents(arguments.model, arguments.data)
         np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
-
-
-def _encoded(model: str, data: str) -> tuple[Sequence[str], np.ndarray]:
-    from contriever_lite.collection import load_collection
-    from contriever_lite.corpus import Corpus
-    from contriever_lite.documents import SUFFIXES, stream_documents
-    from contriever_lite.evaluate import load_encoder_by_name
-    from contriever_lite.retriever import Retriever
-
-    encoder = load_encoder_by_name(model)
-    if (Path(data) / "manifest.json").is_file():
-        corpus = Corpus.open(data)
-        if not isinstance(encoder, Retriever):
-            raise ConfigError(f"{model} cannot read the tokens of {data}; give it the documents")
-        return _numbers(len(corpus)), encoder.encode_corpus(corpus)
-    if data.endswith(SUFFIXES):
-        texts = [f"{title} {text}".strip() for title, text in stream_documents(data)]
-        return _numbers(len(texts)), encoder.encode(texts)
-    collection = load_collection(data)
-    return collection.document_ids(), encoder.encode(collection.texts())
-
-
-def _numbers(count: int) -> list[str]:
-    return [str(number) for number in range(1, count + 1)]
 
 
 def search(arguments: Namespace) -> None:

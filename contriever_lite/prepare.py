@@ -1,4 +1,5 @@
-"""A corpus made from sources of any size, in the memory that a few batches take.
+"""A corpus made from sources of any size, in the memory that a few batches take, in one sitting or
+several.
 
 One process reads the documents as a stream and appends their tokens to a file; the tokenising in
 between, which takes most of the time, is done by as many processes as asked for.
@@ -6,169 +7,161 @@ between, which takes most of the time, is done by as many processes as asked for
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
-from multiprocessing import get_context, parent_process
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
+from filelock import FileLock, Timeout
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
-from contriever_lite.corpus import (
-    Corpus,
-    Documents,
-    Tokenised,
-    batches,
-    offsets_of,
-    tokenise,
-    write_manifest,
-)
-from contriever_lite.documents import stream_documents
+from contriever_lite.corpus import Corpus, batches
+from contriever_lite.corpus_writer import CorpusWriter
+from contriever_lite.documents import TEXT_AND_TITLE, Fields, locate_documents, stream_documents
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.files import new_folder
-from contriever_lite.tokens import SPECIAL_TOKENS, load_tokenizer, train_tokenizer
-
-SAMPLE = 200_000_000  # characters
+from contriever_lite.files import new_file, refuse_to_overwrite, write_json
+from contriever_lite.tokenising import tokenised
+from contriever_lite.vocabulary import Vocabulary
 
 
 def prepare_corpus(
-    sources: Sequence[str | Path], out: str | Path, tokenizer: Tokenizer, workers: int = 1
+    sources: Sequence[str | Path],
+    out: str | Path,
+    tokenizer: Tokenizer | Vocabulary,
+    workers: int = 1,
+    *,
+    fields: Fields = TEXT_AND_TITLE,
+    resume: bool = False,
+    save_every: float = 10.0,
 ) -> Corpus:
     """Tokenise the documents of `sources` (see documents.py), one source after another, into the
     corpus folder `out`, whole or not at all, and open it.
 
     The folder is the one that `build_corpus(...).save(out)` writes, byte for byte, whatever the
     number of workers: processes that tokenise (1: this one, with the threads of `tokenizers`). In
-    memory at a time: about three batches of `corpus.BATCH` characters a worker, and 12 bytes a
-    document.
+    memory at a time: about three batches of `corpus.BATCH` characters a worker, and at the end 12
+    bytes a document.
+
+    Until it is done it stands in OUT.part, saved every `save_every` seconds. If the process is
+    killed, or the disk is full, resume=True goes on from the last save (or starts, where there is
+    none) and makes the same bytes; what was done is read again but not tokenised again. Refused,
+    with the differences, for other sources, tokenizer or fields.
 
     Raises DataError for bad lines, for no document at all and where `out` exists, ConfigError for
-    workers below 1 and where a worker dies.
+    workers below 1, where a worker dies, and where OUT.part is there without resume.
     """
+    out = Path(out)
+    folder = out.with_name(f"{out.name}.part")
     if workers < 1:
         raise ConfigError(f"workers is {workers}; allowed: 1 or more")
-    with new_folder(out) as work:
-        tokenizer.save(str(work / "tokenizer.json"))
-        documents = chain.from_iterable([stream_documents(source) for source in sources])
-        with closing(_tokenised(batches(documents), work / "tokenizer.json", workers)) as parts:
-            lengths, titles = _write_tokens(parts, work / "tokens.npy")
-        if not lengths:
-            raise DataError(f"there are no documents in {', '.join(map(str, sources))}")
-        offsets = offsets_of(np.concatenate(lengths))
-        np.save(work / "offsets.npy", offsets)
-        np.save(work / "titles.npy", np.concatenate(titles))
-        write_manifest(work, len(offsets) - 1, int(offsets[-1]))
+    _refuse_finished(out, folder, resume)
+    with _work_folder(folder, _settings(sources, tokenizer, fields), resume) as work:
+        file = _tokenizer_file(work, tokenizer, sources, fields)
+        with CorpusWriter(work, save_every) as writer, _bar(sources) as bar:
+            streams = [stream_documents(source, fields, bar) for source in sources]
+            rest = islice(chain.from_iterable(streams), writer.documents, None)
+            with closing(tokenised(batches(rest), file, workers)) as parts:
+                for part in parts:
+                    writer.append(part)
+            if not writer.documents:
+                raise DataError(f"there are no documents in {', '.join(map(str, sources))}")
+            os.rename(writer.finish(file), out)
     return Corpus.open(out)
 
 
-def learn_tokenizer(
-    sources: Sequence[str | Path],
-    vocab_size: int = 30_000,
-    characters: int = SAMPLE,
-    fewest: int = 1,
-) -> Tokenizer:
-    """A vocabulary learnt from the beginning of each source: `characters` in all, an equal share
-    each. They are read twice and never held, only the counts of their words. fewest: as in
-    `train_tokenizer`. Raises DataError for bad lines, ConfigError for numbers that make no
-    sense."""
-    if vocab_size <= len(SPECIAL_TOKENS):
-        raise ConfigError(f"vocab_size is {vocab_size}; allowed: more than {len(SPECIAL_TOKENS)}, "
-                          "the special tokens")  # fmt: skip
-    if characters < 1:
-        raise ConfigError(f"characters to learn from: {characters}; allowed: 1 or more")
-    return train_tokenizer(_Sample(sources, characters // len(sources)), vocab_size, fewest)
+def _refuse_finished(out: Path, folder: Path, resume: bool) -> None:
+    if resume and (out / "manifest.json").exists():
+        if (folder / "settings.json").exists():  # killed when the corpus was in its place already
+            shutil.rmtree(folder)
+        raise ConfigError(f"{out} is finished: there is nothing to resume")
+    refuse_to_overwrite(out)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    sources: Sequence[str | Path]
-    characters: int  # of each source
-
-    def __iter__(self) -> Iterator[str]:
-        for stream in [stream_documents(source) for source in self.sources]:
-            seen = 0
-            for title, text in stream:
-                yield f"{title} {text}"
-                seen += len(title) + len(text)
-                if seen >= self.characters:
-                    break
+def _settings(
+    sources: Sequence[str | Path], tokenizer: Tokenizer | Vocabulary, fields: Fields
+) -> dict[str, str]:
+    """What the corpus depends on, in words, so that a difference can be shown."""
+    if isinstance(tokenizer, Tokenizer):
+        digest = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()[:12]
+        made = f"{tokenizer.get_vocab_size():,} pieces, {digest}"
+    else:
+        made = f"learnt: {dataclasses.asdict(tokenizer)}"
+    named = {f"source {number}": _state(source) for number, source in enumerate(sources, start=1)}
+    return {**named, "tokenizer": made, "fields": f"{fields.text}, {fields.title}"}
 
 
-def _write_tokens(
-    parts: Iterable[Tokenised], file: Path
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Write the tokens as they come; the lengths and the titles of each batch."""
-    lengths, titles, size = [], [], 0
-    with open(file, "wb") as opened:
-        _write_header(opened, 0)
-        for tokens, batch_lengths, batch_titles in parts:
-            opened.write(tokens.data)
-            size += len(tokens)
-            lengths.append(batch_lengths)
-            titles.append(batch_titles)
-        opened.seek(0)
-        _write_header(opened, size)
-    return lengths, titles
+def _state(source: str | Path) -> str:
+    """A source's name, and of its files the number, the bytes and the time of the last change."""
+    found = [path.stat() for path in locate_documents(source)]
+    if not found:
+        return str(source)
+    size, newest = sum(file.st_size for file in found), max(file.st_mtime for file in found)
+    changed = datetime.fromtimestamp(newest, timezone.utc).isoformat(" ")
+    return f"{source} ({len(found)} file(s), {size:,} bytes, changed {changed})"
 
 
-def _write_header(file: BinaryIO, size: int) -> None:
-    """The header of an int32 array in a .npy file: 128 bytes, whatever the size."""
-    kind = np.lib.format.dtype_to_descr(np.dtype(np.int32))
-    header = {"descr": kind, "fortran_order": False, "shape": (size,)}
-    np.lib.format.write_array_header_1_0(file, header)
+@contextmanager
+def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterator[Path]:
+    """The folder of the unfinished corpus: new, or resumed, and ours alone. It goes away when the
+    work is done, or cannot be used again: after a DataError a source must change."""
+    if folder.exists() and not resume:
+        raise ConfigError(
+            f"{folder} holds what an interrupted prepare has done; go on with it: --resume, or "
+            "remove it to start anew"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {path.name.lstrip(".").split(".")[0] for path in folder.iterdir()}
+    if "settings" not in names and names - {"lock"}:
+        raise ConfigError(f"{folder} is not an unfinished corpus; move it away, or choose another "
+                          "name for the corpus")  # fmt: skip
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            _refuse_differences(folder / "settings.json", settings)
+            try:
+                yield folder
+            except DataError:
+                shutil.rmtree(folder)
+                raise
+            shutil.rmtree(folder)
+    except Timeout as error:
+        raise ConfigError(f"{folder} is being written by another process") from error
 
 
-def _tokenised(
-    documents: Iterable[Documents], tokenizer: Path, workers: int
-) -> Iterator[Tokenised]:
-    """Each batch tokenised, in order. No more than two batches a worker are waiting at a time."""
-    if workers == 1:
-        yield from (_tokenise(batch, tokenizer) for batch in documents)
-        return
-    waiting: deque[Future[Tokenised]] = deque()
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
-        try:
-            for batch in documents:
-                waiting.append(pool.submit(_tokenise, batch, tokenizer))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise ConfigError(
-                f"one of {workers} workers died, perhaps for want of memory; try --workers 1"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _refuse_differences(file: Path, settings: dict[str, str]) -> None:
+    old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else settings
+    names = [name for name in {**old, **settings} if old.get(name) != settings.get(name)]
+    if names:
+        pairs = "; ".join(f"{n} = {old.get(n)} there, {settings.get(n)} now" for n in names)
+        raise ConfigError(
+            f"{file.parent} was begun with others: {pairs}. Go on with the same, or remove "
+            f"{file.parent} to start anew"
+        )
+    write_json(settings, file, overwrite=True)
 
 
-def _start_worker() -> None:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends, and its workers with it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _tokenizer_file(
+    work: Path, tokenizer: Tokenizer | Vocabulary, sources: Sequence[str | Path], fields: Fields
+) -> Path:
+    """The tokenizer in a file, learnt if it was not yet."""
+    file = work / "tokenizer.json"
+    if not file.exists():
+        if isinstance(tokenizer, Vocabulary):
+            tokenizer = tokenizer.learn(sources, fields)
+        with new_file(file) as new:
+            tokenizer.save(str(new))
+    return file
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _tokenise(documents: Documents, tokenizer: Path) -> Tokenised:
-    return tokenise(documents, _loaded(tokenizer))
-
-
-@lru_cache(maxsize=1)
-def _loaded(tokenizer: Path) -> Tokenizer:
-    return load_tokenizer(tokenizer)
+def _bar(sources: Sequence[str | Path]) -> tqdm:
+    """How much of the files is read; without an end where a source is no file."""
+    files = [locate_documents(source) for source in sources]
+    known = all(files)
+    total = sum(path.stat().st_size for path in chain(*files)) if known else None
+    return tqdm(desc="preparing", total=total, unit="B", unit_scale=True, delay=2, leave=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Faults:
     limit: int = 20
     found: list[str] = field(default_factory=list)
 
-    def add(self, path: Path, line: int, message: str) -> None:
+    def add(self, path: str | Path, line: int, message: str) -> None:
         self.found.append(f"{path}:{line}: {message}")
         if len(self.found) >= self.limit:
             self.settle()
@@ -46,17 +47,20 @@ class Faults:
         raise DataError("\n".join([f"{len(self.found)} faults{more}:", *self.found]))
 
 
-def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
+def numbered_lines(
+    path: Path, faults: Faults, bar: tqdm | None = None
+) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, text without its line end) of every line that is not blank.
 
     Notes invalid UTF-8 and a packed file that is cut short or damaged. A bar of the bytes read from
-    the disk appears after two seconds.
+    the disk appears after two seconds, or `bar`, which may serve several files, is told of them.
     """
-    number = 0
-    with open(path, "rb") as file, unpacked(file, path.suffix) as lines, _bar(path) as bar:
+    number = read = 0
+    with open(path, "rb") as file, unpacked(file, path.suffix) as lines, byte_bar(path, bar) as bar:
         try:
             for number, raw in enumerate(lines, start=1):
-                bar.update(file.tell() - bar.n)
+                read, before = file.tell(), read
+                bar.update(read - before)
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
@@ -71,14 +75,17 @@ def numbered_lines(path: Path, faults: Faults) -> Iterator[tuple[int, str]]:
             faults.add(path, number + 1, f"the {kind} file is cut short or damaged ({error})")
 
 
-def _bar(path: Path) -> tqdm:
+def byte_bar(path: Path, shared: tqdm | None = None) -> AbstractContextManager[tqdm]:
+    """A bar of a file's bytes that appears after two seconds, or the one that is shared."""
+    if shared is not None:
+        return nullcontext(shared)
     size = path.stat().st_size
     return tqdm(desc=path.name, total=size, unit="B", unit_scale=True, delay=2, leave=False)
 
 
-def json_objects(path: Path, faults: Faults) -> Iterator[tuple[int, dict]]:
+def json_objects(path: Path, faults: Faults, bar: tqdm | None = None) -> Iterator[tuple[int, dict]]:
     """Yield (line number, object) of a JSON-lines file; note every line that is not an object."""
-    for number, line in numbered_lines(path, faults):
+    for number, line in numbered_lines(path, faults, bar):
         try:
             value = json.loads(line)
             if "\\u" in line:

@@ -10,6 +10,8 @@ RUN/model/          the model folder (checkpoint.py)
 import json
 import os
 import time
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,14 @@ from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.documents import stream_documents
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.files import write_json
+from contriever_lite.mixture import mix
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.state import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
 from contriever_lite.warm_start import load_start
+
+Sources = str | Path | Sequence[str | Path]
 
 
 def read_documents(source: str | Path) -> list[tuple[str, str]]:
@@ -34,26 +39,40 @@ def read_documents(source: str | Path) -> list[tuple[str, str]]:
     return list(stream_documents(source))
 
 
-def read_corpus(source: str | Path, vocab_size: int, start: str = "") -> Corpus:
+def read_corpus(source: Sources, vocab_size: int, start: str = "") -> Corpus:
     """A corpus to train on: a prepared one is opened, anything else tokenised anew, with a
-    vocabulary learnt from it, or that of the model `start` (warm_start.load_start)."""
-    if (Path(source) / "manifest.json").is_file():
-        return Corpus.open(source)
-    documents = read_documents(source)
-    if start:
-        return build_corpus(documents, load_start(start)[1])
-    tokenizer = train_tokenizer([f"{title} {text}" for title, text in documents], vocab_size)
-    return build_corpus(documents, tokenizer)
+    vocabulary learnt from it, or that of the model `start` (warm_start.load_start). Several sources
+    become one (mixture.mix): what is not prepared is read with the tokenizer of what is."""
+    found = [
+        Corpus.open(each) if (Path(each) / "manifest.json").is_file() else read_documents(each)
+        for each in listed(source)
+    ]
+    prepared = [each.tokenizer for each in found if isinstance(each, Corpus)]
+    texts = [each for each in found if not isinstance(each, Corpus)]
+    if prepared:
+        tokenizer = prepared[0]
+    elif start:
+        tokenizer = load_start(start)[1]
+    else:
+        documents = chain.from_iterable(texts)
+        tokenizer = train_tokenizer([f"{title} {text}" for title, text in documents], vocab_size)
+    return mix([e if isinstance(e, Corpus) else build_corpus(e, tokenizer) for e in found])
+
+
+def listed(source: Sources) -> list[str | Path]:
+    """One source or several, as a list."""
+    return [source] if isinstance(source, (str, Path)) else list(source)
 
 
 def train_run(
     config: TrainConfig,
-    source: str | Path,
+    source: Sources,
     out: str | Path,
     resume: bool = False,
     **options: Any,
 ) -> Retriever:
-    """Train on a source's documents and leave the folder of the run at `out`.
+    """Train on the documents of a source, or of several (sampling.py), and leave the folder of the
+    run at `out`.
 
     options: those of train.train, such as save_every and keep; RUN/states holds the run's states.
     Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
@@ -61,6 +80,7 @@ def train_run(
     run that is finished. Where no state was saved yet, it starts the run again. Of several
     processes the first alone writes.
     """
+    sources = [str(each) for each in listed(source)]
     out, seconds, processes = Path(out), {}, PartialState(cpu=not torch.cuda.is_available())
     if processes.is_main_process:
         _refuse_unfit(out, resume)
@@ -70,26 +90,31 @@ def train_run(
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
     config, _ = fit(config, corpus, processes.num_processes)
     if processes.is_main_process:
-        _settle(config, out, resume)
+        _settle(config, sources, out, resume)
     processes.wait_for_everyone()
     start = time.perf_counter()
     encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
     seconds["training"] = round(time.perf_counter() - start, 1)
     retriever = retriever_for(encoder, corpus.tokenizer, config)
     if processes.is_main_process:
-        record = {"source": str(source), "resumed": resume, **circumstances(config)}
-        write_json({**record, "seconds": seconds}, out / "run.json", overwrite=resume)
+        record = {**_named(sources), "resumed": resume, **circumstances(config)}
+        write_json({**record, "seconds": seconds}, out / "run.json", overwrite=True)
         retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
     processes.wait_for_everyone()
     return retriever
 
 
-def _settle(config: TrainConfig, out: Path, resume: bool) -> None:
-    """Write the settings, or compare them with those of the run that goes on."""
+def _settle(config: TrainConfig, sources: list[str], out: Path, resume: bool) -> None:
+    """Write the settings and the sources, or compare the settings with the run's that goes on."""
     if resume:
         refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
     else:
         write_json(config.to_dict(), out / "config.json")
+        write_json(_named(sources), out / "run.json")
+
+
+def _named(sources: list[str]) -> dict[str, str | list[str]]:
+    return {"source": sources[0] if len(sources) == 1 else sources}
 
 
 def _refuse_unfit(out: Path, resume: bool) -> None:

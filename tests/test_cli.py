@@ -19,11 +19,11 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.cli import COMMANDS, main
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, DataError, UserError
-from contriever_lite.prepare import SAMPLE
 from contriever_lite.registry import REGISTRY
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_config
 from contriever_lite.trec import read_run
+from contriever_lite.vocabulary import SAMPLE
 
 SETTINGS = ["steps=3", "dimension=16", "batch_size=16", "vocab_size=400", "window=32"]
 QUERY = next(iter(synthetic.world().queries.values()))
@@ -90,7 +90,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def test_every_command_of_the_contract_is_there_with_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    contract = "demo data prepare train encode search eval fuse report export"
+    contract = "demo data prepare train batch encode search eval fuse report export"
     assert list(COMMANDS) == contract.split()
     for words in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit) as end:

@@ -23,8 +23,9 @@ ORDER = """
     table_adam optimizer precision memory prefetch stop divergence circumstances journal
     state_files state fit train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
-    wikipedia registry collection documents prepare trec search fusion
-    evaluate runs report sweep plots diagrams demo commands cli
+    wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
+    prepare trec search fusion evaluate encode runs inspect_batch report sweep plots diagrams
+    demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_ablations
 """.split()

@@ -1,28 +1,37 @@
 """Preparing a corpus: the same bytes however it is done, in little memory, whole or not at all."""
 
 import bz2
+import errno
 import gzip
+import itertools
 import json
 import lzma
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import synthetic
+from filelock import FileLock
+from tokenizers import Tokenizer
 
 from contriever_lite import corpus as corpus_module
-from contriever_lite import prepare
+from contriever_lite import tokenising
 from contriever_lite.beir_writer import write_beir
-from contriever_lite.corpus import Corpus, build_corpus
+from contriever_lite.corpus import Corpus, build_corpus, tokenise
+from contriever_lite.corpus_writer import CorpusWriter
+from contriever_lite.documents import Fields, stream_documents
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.prepare import learn_tokenizer, prepare_corpus
+from contriever_lite.prepare import _bar, prepare_corpus
 from contriever_lite.tokens import train_tokenizer
+from contriever_lite.vocabulary import Vocabulary
 
 WORLD = [(d["title"], d["text"]) for d in synthetic.world().corpus.values()]
 TOKENIZER = synthetic.corpus().tokenizer
@@ -67,8 +76,8 @@ def test_a_vocabulary_learnt_from_a_stream_is_that_of_the_list(
     sources: list[Path], tmp_path: Path
 ) -> None:
     expected = train_tokenizer([f"{title} {text}" for title, text in WORLD], 400)
-    assert learn_tokenizer(sources[-1:], 400).to_str() == expected.to_str()
-    assert learn_tokenizer(sources[:-1], 400).to_str() == expected.to_str()
+    assert Vocabulary(400).learn(sources[-1:]).to_str() == expected.to_str()
+    assert Vocabulary(400).learn(sources[:-1]).to_str() == expected.to_str()
 
 
 def test_a_vocabulary_is_learnt_from_an_equal_share_of_each_source(tmp_path: Path) -> None:
@@ -77,10 +86,10 @@ def test_a_vocabulary_is_learnt_from_an_equal_share_of_each_source(tmp_path: Pat
     for name, words in texts.items():
         files.append(tmp_path / f"{name}.jsonl")
         files[-1].write_bytes(lines([("", word) for word in words]))
-    some = learn_tokenizer(files, 100, characters=10)
+    some = Vocabulary(100, characters=10).learn(files)
     assert some.to_str() == train_tokenizer([" one", " two", " four", " five"], 100).to_str()
     with pytest.raises(ConfigError, match="learn from: 0; allowed: 1 or more"):
-        learn_tokenizer(files, 100, characters=0)
+        Vocabulary(100, characters=0)
 
 
 def test_memory_holds_a_few_batches_however_many_documents(
@@ -99,7 +108,7 @@ def test_memory_holds_a_few_batches_however_many_documents(
     TOKENIZER.save(str(file))
     for workers, most in ((1, 1), (2, 5)):
         taken = 0
-        parts = prepare._tokenised(endless(), file, workers)
+        parts = tokenising.tokenised(endless(), file, workers)
         for number in range(1, 8):
             tokens, lengths, titles = next(parts)
             assert TOKENIZER.decode(tokens.tolist()).replace(" ", "") in ("", str(number))
@@ -118,7 +127,7 @@ def test_nothing_is_left_of_a_source_with_a_bad_line(sources: list[Path], tmp_pa
         assert f"{bad}:4: needs a string `text`" in str(error.value)
         assert f"{bad}:5: not a line of JSON" in str(error.value)
     with pytest.raises(DataError, match="2 faults"):
-        learn_tokenizer([bad])
+        Vocabulary().learn([bad])
     assert set(tmp_path.iterdir()) == before
 
 
@@ -129,7 +138,7 @@ def test_what_cannot_be_done_is_refused_before_reading(
     with pytest.raises(DataError, match=r"there is no file .*none\.jsonl"):
         prepare_corpus([sources[0], tmp_path / "none.jsonl"], tmp_path / "made", TOKENIZER)
     with pytest.raises(DataError, match=r"there is no file .*none\.jsonl"):
-        learn_tokenizer([sources[0], tmp_path / "none.jsonl"])
+        Vocabulary().learn([sources[0], tmp_path / "none.jsonl"])
     with pytest.raises(ConfigError, match="workers is 0; allowed: 1 or more"):
         prepare_corpus(sources, tmp_path / "made", TOKENIZER, workers=0)
     (tmp_path / "mine").mkdir()
@@ -160,10 +169,13 @@ def _die(*_: object) -> None:
 def test_a_worker_that_dies_is_told_of(
     sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "_tokenise", _die)
+    monkeypatch.setattr(tokenising, "_tokenise", _die)
     with pytest.raises(ConfigError, match=r"one of 2 workers died.* --workers 1"):
         prepare_corpus(sources, tmp_path / "made", TOKENIZER, workers=2)
     assert not (tmp_path / "made").exists()
+    monkeypatch.undo()
+    made = prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    assert made.tokens.tolist() == build_corpus(WORLD * 2, TOKENIZER).tokens.tolist()
 
 
 def alive(pid: int) -> bool:
@@ -199,13 +211,171 @@ def test_ending_it_ends_its_workers_and_leaves_no_corpus(tmp_path: Path, blow: i
             command, cwd=tmp_path, stderr=file, preexec_fn=heeding_interrupts
         )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    until(lambda: any(path.stat().st_size > 128 for path in tmp_path.glob(".made*/*/tokens.npy")))
+    until(lambda: any(path.stat().st_size > 128 for path in tmp_path.glob("made.part/tokens.npy")))
     workers = [int(child) for child in children.read_text().split()]
     assert len(workers) >= 2
     process.send_signal(blow)
     assert process.wait(60) == (130 if blow == signal.SIGINT else -signal.SIGKILL)
-    assert not (tmp_path / "made").exists()
     until(lambda: not any(map(alive, workers)))
     if blow == signal.SIGINT:
         assert errors.read_text() == "contriever-lite: stopped\n"
-        assert {path.name for path in tmp_path.iterdir()} == {"long.jsonl", "errors"}
+    assert {path.name for path in tmp_path.iterdir()} == {"long.jsonl", "errors", "made.part"}
+
+
+def in_a_process(do: Callable[[], object]) -> int:
+    """Start doing it in a process of its own; its id."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            do()
+        finally:
+            os._exit(0)
+    return pid
+
+
+def killing(function: Callable, number: int, after: bool) -> Callable:
+    """The function, at whose call of this number the process is killed, before or after it."""
+    calls = itertools.count(1)
+
+    def wrapped(*arguments: object, **settings: object) -> object:
+        call = next(calls)
+        if call == number and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = function(*arguments, **settings)
+        if call == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return wrapped
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    ("where", "number", "after", "workers"),
+    [
+        ("os.fsync", 1, False, 1),
+        ("os.fsync", 8, False, 1),
+        ("os.replace", 3, True, 1),
+        ("os.replace", 9, False, 1),
+        ("os.replace", 30, True, 2),
+        ("contriever_lite.corpus_writer.write_json", 12, False, 1),
+        ("shutil.copyfile", 1, False, 1),
+        ("contriever_lite.corpus_writer.write_manifest", 1, False, 1),
+        ("os.rename", 1, False, 1),
+        ("os.rename", 1, True, 1),
+    ],
+)
+def test_killed_anywhere_it_goes_on_to_the_same_bytes(
+    sources: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    number: int,
+    after: bool,
+    workers: int,
+) -> None:
+    expected = build_corpus(WORLD + WORLD, TOKENIZER).save(tmp_path / "expected")
+    made, part = tmp_path / "made", tmp_path / "made.part"
+    monkeypatch.setattr(corpus_module, "BATCH", 400)
+    place = sources, made, TOKENIZER
+
+    def first() -> None:
+        module, _, name = where.rpartition(".")
+        function = killing(getattr(sys.modules[module], name), number, after)
+        setattr(sys.modules[module], name, function)
+        prepare_corpus(*place, workers, resume=True, save_every=0)
+
+    assert os.waitpid(in_a_process(first), 0)[1] == signal.SIGKILL
+    if made.exists():
+        assert (where, after) == ("os.rename", True), "the corpus appears whole, at last"
+        with pytest.raises(ConfigError, match="made is finished: there is nothing to resume"):
+            prepare_corpus(*place, resume=True)
+    else:
+        with pytest.raises(ConfigError, match=r"made\.part holds .* --resume, or remove it"):
+            prepare_corpus(*place)
+        progress = part / "progress.json"
+        done = json.loads(progress.read_text())["documents"] if progress.exists() else 0
+        counts = []
+        monkeypatch.setattr(
+            tokenising, "tokenise", lambda d, t: counts.append(len(d)) or tokenise(d, t)
+        )
+        prepare_corpus(*place, resume=True)
+        assert sum(counts) == 2 * len(WORLD) - done, "what is done is not done again"
+        assert done > 0 or number == 1
+    assert content(made) == content(expected)
+    assert not part.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_random_times_it_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vocabulary, tokens and the end: whenever the blow falls."""
+    source, made = tmp_path / "a.jsonl", tmp_path / "made"
+    source.write_bytes(lines(WORLD) * 20)
+    tokenizer = Vocabulary(400).learn([source])
+    expected = build_corpus(WORLD * 20, tokenizer).save(tmp_path / "expected")
+    monkeypatch.setattr(corpus_module, "BATCH", 4000)
+    place, draws, kills = ([source], made, Vocabulary(400)), random.Random(0), 0
+    for _ in range(20):
+        pid = in_a_process(lambda: prepare_corpus(*place, resume=True, save_every=0))
+        time.sleep(draws.uniform(0, 0.4))
+        os.kill(pid, signal.SIGKILL)
+        kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
+        if made.exists():
+            break
+    if not made.exists():
+        prepare_corpus(*place, resume=True)
+    assert kills > 0
+    assert content(made) == content(expected)
+
+
+def test_going_on_with_others_is_refused_and_named(
+    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, out_of_space = tmp_path / "made", OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(CorpusWriter, "finish", mock.Mock(side_effect=out_of_space))
+        with pytest.raises(OSError, match="No space left"):
+            prepare_corpus(sources, made, TOKENIZER)
+    part = {path.name for path in (tmp_path / "made.part").iterdir()}
+    other = Tokenizer.from_str(TOKENIZER.to_str())
+    other.add_tokens(["another"])
+    for changed, message in (
+        ((sources[1:], made, TOKENIZER), r"source 1 = .*part\.jsonl \(1 file.s., .* there, .*gz"),
+        ((sources, made, other), r"tokenizer = .* pieces, \w+ there, .* pieces, \w+ now"),
+        ((sources, made, Vocabulary(400)), r"tokenizer = .* there, learnt: .*400.* now"),
+    ):
+        with pytest.raises(ConfigError, match=f"was begun with others: .*{message}"):
+            prepare_corpus(*changed, resume=True)
+    with pytest.raises(ConfigError, match="fields = text, title there, body, title now"):
+        prepare_corpus(sources, made, TOKENIZER, fields=Fields("body"), resume=True)
+    sources[0].write_bytes(lines(WORLD[:29]))
+    with pytest.raises(
+        ConfigError, match=r"source 1 = .*5,670 b.* there, .*5,4\d\d b.* now\. Go on"
+    ):
+        prepare_corpus(sources, made, TOKENIZER, resume=True)
+    assert {path.name for path in (tmp_path / "made.part").iterdir()} == part
+
+
+def test_two_at_once_and_a_folder_of_something_else_are_refused(
+    sources: list[Path], tmp_path: Path
+) -> None:
+    part = tmp_path / "made.part"
+    part.mkdir()
+    with FileLock(part / "lock"), pytest.raises(ConfigError, match="written by another process"):
+        prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    (part / "letters.txt").write_text("of value")
+    with pytest.raises(ConfigError, match=r"made\.part is not an unfinished corpus; move it away"):
+        prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    assert (part / "letters.txt").read_text() == "of value"
+
+
+def test_a_bar_knows_how_far_it_is(sources: list[Path], tmp_path: Path) -> None:
+    bar = _bar(sources)
+    files = [*sources[:-1], sources[-1] / "corpus.jsonl"]
+    assert bar.total == sum(path.stat().st_size for path in files)
+    for source in sources:
+        list(stream_documents(source, bar=bar))
+    assert bar.disable or bar.n == bar.total
+    assert _bar([*sources, "wikipedia-vital"]).total is None
