@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -97,19 +98,18 @@ class BM25Index:
 
 
 class DenseIndex:
-    """Exact search by inner product (faiss IndexFlatIP): score(q, d) = <q, d>, in float32.
+    """Exact search by inner product: score(q, d) = <q, d>, in float32. faiss does it (IndexFlatIP),
+    and NumPy where faiss is not installed.
 
     vectors (N, D), ids: N. Cosine is for the caller: normalise the vectors first. Raises DataError
     on NaN or infinite entries, repeated ids, or another number of ids than vectors.
     """
 
     def __init__(self, vectors: np.ndarray, ids: Sequence[str]) -> None:
-        import faiss
-
         vectors = _matrix(vectors)
         order = _tie_order(ids, len(vectors), "vectors")
         self.ids = [ids[i] for i in order]
-        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        self._index = _flat_index(vectors.shape[1])
         self._index.add(vectors[order])
 
     def search(self, vectors: np.ndarray, ids: Sequence[str], k: int = 100) -> Run:
@@ -142,6 +142,29 @@ class DenseIndex:
             best = np.lexsort((rows, -scores))[:k]
             results.append(_named(self.ids, rows[best], scores[best]))
         return results
+
+
+class _Brute:
+    """What is used here of faiss.IndexFlatIP."""
+
+    def __init__(self, dimension: int) -> None:
+        self.d = dimension
+
+    def add(self, vectors: np.ndarray) -> None:
+        self.vectors = vectors
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        scores = queries @ self.vectors.T
+        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, rows, axis=1), rows
+
+
+def _flat_index(dimension: int) -> Any:
+    try:
+        import faiss
+    except ImportError:
+        return _Brute(dimension)
+    return faiss.IndexFlatIP(dimension)
 
 
 def _tie_order(ids: Sequence[str], count: int, what: str) -> list[int]:

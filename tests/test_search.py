@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -184,6 +185,18 @@ def test_broken_queries_are_refused():
 def test_settings_out_of_range_are_refused(make):
     with pytest.raises(ConfigError, match="allowed"):
         make()
+
+
+def test_without_faiss_the_answers_are_the_same(monkeypatch):
+    rng = np.random.default_rng(3)
+    documents, queries = rng.integers(-2, 3, (200, 4)), rng.integers(-2, 3, (9, 4))  # many ties
+    ids, asked = rng.permutation(names(200)).tolist(), [f"q{i}" for i in range(9)]
+    with_faiss = [DenseIndex(documents, ids).search(queries, asked, k) for k in (1, 10, 300)]
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    brute = DenseIndex(documents, ids)
+    assert type(brute._index).__name__ == "_Brute"
+    assert [brute.search(queries, asked, k) for k in (1, 10, 300)] == with_faiss
+    assert DenseIndex(np.zeros((0, 4)), []).search(np.ones((1, 4)), ["q"]) == {"q": {}}
 
 
 def test_a_short_search_prints_nothing(capfd):
