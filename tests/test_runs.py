@@ -105,7 +105,7 @@ def test_an_interrupted_run_leaves_its_settings_and_log_and_no_model(
     with pytest.raises(KeyboardInterrupt):
         train_run(QUICK, source, tmp_path / "run")
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left == {"config.json", "metrics.jsonl"}
+    assert left == {"config.json", "metrics.jsonl", "run.json"}
 
 
 def go_on(config: TrainConfig, source: Path, out: Path) -> None:
@@ -262,7 +262,7 @@ def test_bad_lines_are_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no file .*none.jsonl; give a JSON-lines file"):
+    with pytest.raises(DataError, match=r"there is no file .*none.jsonl; give a file, a folder"):
         read_documents(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(DataError, match="there are no documents"):
