@@ -26,8 +26,8 @@ class Joined:
             places = np.arange(*places.indices(len(self)))
         values = np.empty(len(places), self.dtype)
         owner = np.searchsorted(self.ends, places, side="right")
-        for number in np.unique(owner):
-            mine, array = owner == number, self.arrays[number]
+        for number, array in enumerate(self.arrays):
+            mine = owner == number
             values[mine] = array[places[mine] - (self.ends[number] - len(array))]
         return values
 
