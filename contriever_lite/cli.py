@@ -60,7 +60,13 @@ COMMANDS = {
         _option("--seed", type=int, metavar="N"),
         _option("--resume", action="store_true",
                 help="go on with a run that was interrupted; same settings, same result"),
-        _option("--dry-run", action="store_true", help="show the settings and stop"),
+        _option("--keep", type=int, default=2, metavar="K",
+                help="states to keep, the best apart (default 2)"),
+        _option("--save-every", type=float, default=300, metavar="SECONDS",
+                help="how often a state is saved (default 300)"),
+        _option("--tensorboard", action="store_true", help="write RUN/tensorboard too"),
+        _option("--dry-run", action="store_true",
+                help="show the settings, check that all is there, estimate memory and time; stop"),
     ]),
     "batch": (commands.batch, "show what a run reads at one step", [
         _option("--run", required=True, metavar="RUN", help="a run's folder, finished or not"),
@@ -88,8 +94,10 @@ COMMANDS = {
                 help="give it twice or more"),
         _option("--out", metavar="FILE", help=f"write the fused ranking; {_NEW}"),
     ]),
-    "report": (commands.report, "tables of recorded runs, in Markdown", [
-        _option("runs", nargs="*", metavar="RUN", help="files or folders (default: data/runs)"),
+    "report": (commands.report, "tables of recorded runs, in Markdown; curves of trainings", [
+        _option("runs", nargs="*", metavar="RUN",
+                help="records, or folders of trainings (default: data/runs)"),
+        _option("--data", metavar="NAME|DIR", help="score the states that a training kept"),
         _option("--overview", action="store_true", help="one table: a collection a line"),
     ]),
     "export": (commands.export, "write a folder that SentenceTransformer loads", [

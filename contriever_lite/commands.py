@@ -58,20 +58,25 @@ def prepare(arguments: Namespace) -> None:
 
 
 def train(arguments: Namespace) -> None:
-    """Train on a source's documents and leave a run's folder."""
+    """Train on a source's documents and leave a run's folder, or look at what it would take."""
     from contriever_lite.config import describe, with_settings
+    from contriever_lite.dry_run import dry_run
     from contriever_lite.presets import preset
-    from contriever_lite.runs import train_run
+    from contriever_lite.runs import finish_processes, train_run
 
     config = with_settings(preset(arguments.preset), arguments.settings)
     if arguments.seed is not None:
         config = config.replace(seed=arguments.seed)
+    place = arguments.data, arguments.out, arguments.resume
     if arguments.dry_run:
-        print(describe(config))
+        print(describe(config), dry_run(config, *place), sep="\n\n")
         return
-    retriever = train_run(config, arguments.data, arguments.out, arguments.resume)
-    size = sum(p.numel() for p in retriever.encoder.parameters())
-    print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
+    board = Path(arguments.out) / "tensorboard" if arguments.tensorboard else None
+    options = {"keep": arguments.keep, "save_every": arguments.save_every, "tensorboard": board}
+    retriever = train_run(config, *place, **options)
+    if finish_processes():
+        size = sum(p.numel() for p in retriever.encoder.parameters())
+        print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
 
 
 def batch(arguments: Namespace) -> None:
@@ -135,15 +140,33 @@ def fuse(arguments: Namespace) -> None:
 
 
 def report(arguments: Namespace) -> None:
-    """Print the tables of recorded runs."""
+    """Print the tables of recorded runs, or draw the curves of trainings."""
     from contriever_lite.registry import repository
     from contriever_lite.report import overview, report
 
+    trainings = [run for run in arguments.runs if (Path(run) / "metrics.jsonl").is_file()]
+    if trainings or arguments.data:
+        _curves(trainings, arguments.data)
+        return
     checkout = repository()
     recorded = [checkout / "data" / "runs"] if checkout else []
     if not (arguments.runs or recorded):
         raise ConfigError("no recorded run: name files or folders, or run inside a clone")
     print((overview if arguments.overview else report)(arguments.runs or recorded))
+
+
+def _curves(runs: list[str], data: str | None) -> None:
+    from contriever_lite.curves import draw, over_time
+    from contriever_lite.metrics import Interval
+    from contriever_lite.report import score_table
+
+    if not runs:
+        raise ConfigError("report --data needs the folder of a training, which has a metrics.jsonl")
+    for run in runs:
+        for step, scores in (over_time(run, data) if data else {}).items():
+            kinds = {name: Interval(**score) for name, score in scores.items()}
+            print(score_table({str(step): kinds}))
+        print(draw(run))
 
 
 def export(arguments: Namespace) -> None:

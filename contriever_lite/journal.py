@@ -43,6 +43,7 @@ class Journal:
         self.start = self.mark = time.perf_counter()
         self.done = 0
         self.file = self.board = None
+        self.words: dict[str, float] = {}  # beside the bar: the last of each
         self.bar = tqdm(desc="training", total=last, unit=" steps", leave=False) if bar else None
 
     def cut(self, done: int) -> None:
@@ -105,9 +106,9 @@ class Journal:
         for name in line.keys() - {"step"} if self.board is not None else ():
             self.board.add_scalar(name, line[name], line["step"])
         if self.bar is not None and line["step"]:
-            words = {name: line[name] for name in ON_THE_BAR if name in line}
-            words["pairs/s"] = line.get("pairs_per_second", 0)
-            self.bar.set_postfix(words, refresh=False)
+            self.words |= {name: line[name] for name in ON_THE_BAR if name in line}
+            self.words["pairs/s"] = line.get("pairs_per_second", 0)
+            self.bar.set_postfix(self.words, refresh=False)
             self.bar.update()
 
 

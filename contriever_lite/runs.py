@@ -83,7 +83,7 @@ def train_run(
     sources = [str(each) for each in listed(source)]
     out, seconds, processes = Path(out), {}, PartialState(cpu=not torch.cuda.is_available())
     if processes.is_main_process:
-        _refuse_unfit(out, resume)
+        refuse_unfit(out, resume)
     processes.wait_for_everyone()
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size, config.start)
@@ -104,6 +104,14 @@ def train_run(
     return retriever
 
 
+def finish_processes() -> bool:
+    """Part in good order; returns whether this is the first process, which speaks for all."""
+    processes = PartialState()
+    first = processes.is_main_process
+    processes.destroy_process_group()
+    return first
+
+
 def _settle(config: TrainConfig, sources: list[str], out: Path, resume: bool) -> None:
     """Write the settings and the sources, or compare the settings with the run's that goes on."""
     if resume:
@@ -117,7 +125,9 @@ def _named(sources: list[str]) -> dict[str, str | list[str]]:
     return {"source": sources[0] if len(sources) == 1 else sources}
 
 
-def _refuse_unfit(out: Path, resume: bool) -> None:
+def refuse_unfit(out: Path, resume: bool) -> None:
+    """Raise DataError for a new run whose folder is there already, and ConfigError for one to go on
+    with that is finished or not there."""
     if not resume and os.path.lexists(out):
         raise DataError(
             f"{out} exists already; choose another name or move it away first, or, if it is a run "

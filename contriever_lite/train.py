@@ -16,8 +16,8 @@ from contriever_lite.build import new_encoder, new_objective, result
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.divergence import Divergence
-from contriever_lite.errors import ConfigError, TrainingError
 from contriever_lite.fit import fit
+from contriever_lite.incidents import agree, enough_memory, gone_wrong, stop
 from contriever_lite.journal import Journal
 from contriever_lite.memory import keep_freed_memory
 from contriever_lite.optimizer import clip_gradients, learning_rate, new_optimizer
@@ -25,7 +25,7 @@ from contriever_lite.precision import prepared
 from contriever_lite.prefetch import Prefetch
 from contriever_lite.rng import torch_globals
 from contriever_lite.state import RunState
-from contriever_lite.stop import Signals, Stopped
+from contriever_lite.stop import Signals
 from contriever_lite.views import two_views
 
 MEASURE_EVERY = 10  # steps between two measurements of accuracy, rank and deviation
@@ -67,15 +67,16 @@ def train(
     keep_freed_memory()
     accelerator = _accelerator()
     config, usable = fit(config, corpus, accelerator.num_processes)
-    encoder = new_encoder(config, corpus) if encoder is None else encoder
-    objective = new_objective(config, encoder, corpus.tokenizer)
+    objective = new_objective(config, encoder or new_encoder(config, corpus), corpus.tokenizer)
     run = RunState(state, config, corpus, save_every, keep)
     pairs_of = partial(_pairs_of_step, accelerator, corpus, usable, config, views)
     look = evaluate and _looking(evaluate, objective, config)
     watched = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
-    everything = (log, look, evaluate_every, config.steps)
-    journal = Journal(*everything, **watched) if accelerator.is_main_process else Journal()
-    with prepared(config, objective, accelerator.device) as accelerator.scaler:
+    every = (evaluate_every, config.steps)
+    journal = Journal(log, look, *every, **watched) if accelerator.is_main_process else Journal()
+    device = accelerator.device
+    with enough_memory(config, objective, pairs_of), prepared(config, objective, device) as scaler:
+        accelerator.scaler = scaler
         _loop(accelerator, config, objective, pairs_of, run, journal)
     return result(objective, config).to("cpu").eval()
 
@@ -92,7 +93,7 @@ def _loop(
     optimizer, divergence = new_optimizer(config, objective), Divergence(config)
     first = run.restore(objective=objective, optimizer=optimizer, divergence=divergence,
                         scaler=accelerator.scaler)  # fmt: skip
-    _agree(accelerator, first)
+    agree(accelerator, first)
     if run.folder is not None:
         journal.cut(first)
     parts = accelerator.prepare(objective, optimizer)
@@ -100,15 +101,15 @@ def _loop(
     with Signals(run.folder, accelerator.num_processes == 1) as signals, journal, batches:
         for step, pairs in batches:
             numbers = _step(accelerator, *parts, pairs, config, step, bool(signals.number))
-            stop = numbers.pop("stop") > 0
+            stopping = numbers.pop("stop") > 0
             if trouble := divergence.watch(numbers["loss"]):
-                raise TrainingError(_what_now(trouble, step, run))
+                raise gone_wrong(trouble, step, run)
             objective.after_step()
             found = journal.write(step + 1, learning_rate=learning_rate(config, step), **numbers)
             if accelerator.is_main_process:
                 run.save_if_due(step + 1, next(iter(found.values()), None))
-            if stop:
-                _stop(accelerator, run, step + 1, signals.number or SIGTERM)
+            if stopping:
+                stop(accelerator, run, step + 1, signals.number or SIGTERM)
 
 
 def _step(
@@ -118,14 +119,14 @@ def _step(
     pairs: PairBatch,
     config: TrainConfig,
     step: int,
-    stop: bool,
+    stopping: bool,
 ) -> dict[str, float]:
     """One update; returns the loss and what was measured, means over the processes, and whether any
     of them is to stop. The numbers are read last: to read is to wait for the GPU."""
     device, me = accelerator.device, accelerator.process_index
     with torch_globals(config.seed, "dropout", device, rank=me, step=step):
         loss, measures = objective(pairs, measure=step % MEASURE_EVERY == 0)
-    measures |= {"loss": loss.detach(), "stop": torch.tensor(float(stop), device=device)}
+    measures |= {"loss": loss.detach(), "stop": torch.tensor(float(stopping), device=device)}
     numbers = accelerator.reduce(measures, "mean")
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(config, step)
@@ -150,38 +151,6 @@ def _pairs_of_step(
     """The part of the step's batch that is this process's own."""
     batch = batch_of_step(corpus, usable, config, step, views)
     return batch.part(accelerator.process_index, accelerator.num_processes)
-
-
-def _agree(accelerator: Accelerator, first: int) -> None:
-    """Each process reads the state for itself; on another machine it may not be there."""
-    firsts = accelerator.gather(torch.tensor([first], device=accelerator.device)).tolist()
-    if min(firsts) != max(firsts):
-        raise ConfigError(
-            f"the processes would go on from different steps, {firsts}: put the run's folder where "
-            "every machine reads the same files"
-        )
-
-
-def _what_now(trouble: str, step: int, run: RunState) -> str:
-    batch = f"batch_of_step(corpus, usable, config, {step})"
-    if run.folder and (run.folder.parent / "config.json").is_file():
-        batch = f"contriever-lite batch --run {run.folder.parent} --step {step + 1}"
-    kept = run.newest()
-    return (
-        f"{trouble} at step {step + 1}; lower learning_rate or raise temperature, and start again. "
-        f"Its batch: {batch}. The last good state: {kept or 'none was due'}"
-    )
-
-
-def _stop(accelerator: Accelerator, run: RunState, step: int, signal: int) -> None:
-    if accelerator.is_main_process:
-        run.save(step)
-    accelerator.wait_for_everyone()
-    raise Stopped(
-        f"stopped after step {step}, as asked; its state is {run.newest()}. The same command with "
-        "--resume goes on from there",
-        signal,
-    )
 
 
 def _looking(

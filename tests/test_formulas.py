@@ -21,6 +21,8 @@ REGISTER = {
     "ema.cosine_momentum": "test_ema.test_the_momentum_schedule_equals_its_formula",
     "ema.drift": "test_ema.test_drift_equals_its_formula",
     "ema.ema_update": "test_ema.test_an_update_equals_a_loop",
+    "estimate.memory": "test_estimate.test_memory_is_near_what_is_measured",
+    "estimate.operations": "test_estimate.test_operations_equal_the_formula",
     "encoder.BagEncoder": "test_encoder.test_values_and_gradients_equal_a_loop",
     "encoder.BagEncoder.start_weights_at_idf": "test_encoder.test_weights_at_idf_are_bm25s",
     "fusion.reciprocal_rank_fusion": "test_fusion.test_reciprocal_rank_fusion_by_hand",

@@ -21,11 +21,11 @@ ORDER = """
     batch distributed encoder transformer cached loss diagnostics criterion key_queue ema
     objective mlm quantise pretrained checkpoint warm_start build
     table_adam optimizer precision memory prefetch stop divergence circumstances journal
-    state_files state fit train export retriever
+    state_files state fit estimate incidents train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
-    prepare trec search fusion evaluate encode runs inspect_batch report sweep plots diagrams
-    demo commands cli
+    prepare trec search fusion evaluate encode runs dry_run inspect_batch report sweep plots
+    curves diagrams demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_ablations
 """.split()
