@@ -63,8 +63,10 @@ def main() -> None:
                 first, median = measure(whole, settings, a.steps)
                 found.setdefault(name, []).append(median)
                 growth = median / found[name][0]
-                print(f"{name:<10} {times:>3} x, {len(corpus):>9,} documents: "
-                      f"{median * 1e3:.2f} ms a batch, ratio {growth:.2f}; the first {first * 1e3:.0f} ms")  # fmt: skip
+                print(
+                    f"{name:<10} {times:>3} x, {len(corpus):>9,} documents: {median * 1e3:.2f} ms "
+                    f"a batch, ratio {growth:.2f}; the first {first * 1e3:.0f} ms"
+                )
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def draw_of_step(
             _stretch(pool, config.seed, *before[step : step + 2, s].tolist(), s)
             for s, pool in enumerate(pools)
         ]
-    return Draw(*map(np.concatenate, zip(*parts, strict=True)))
+    return _shuffled(parts, stream(config.seed, "order", step=step))
 
 
 def windows(corpus: Corpus, draw: Draw, config: TrainConfig) -> Corpus:
@@ -137,6 +137,14 @@ def _stretch(pool: np.ndarray, seed: int, start: int, end: int, source: int) -> 
         order, here = _epoch_order(len(pool), seed, source, epoch), epochs == epoch
         numbers[here] = pool[order[places[here]]]
     return Draw(numbers, epochs)
+
+
+def _shuffled(parts: list[Draw], rng: np.random.Generator) -> Draw:
+    """The parts in one, the sources in random order (so that processes get of each), every source's
+    own order kept."""
+    source = rng.permutation(np.repeat(np.arange(len(parts)), [len(p.numbers) for p in parts]))
+    places = source.argsort(kind="stable").argsort()
+    return Draw(*(np.concatenate(arrays)[places] for arrays in zip(*parts, strict=True)))
 
 
 @lru_cache(maxsize=4)

@@ -80,6 +80,14 @@ def test_share_gives_each_source_its_part_of_every_batch() -> None:
     epochs_are_orders(numbers[numbers >= 10], list(range(10, 60)), drop=2)
 
 
+def test_sources_stand_in_random_order_in_a_batch() -> None:
+    """So that each of several processes, which take a stretch of it each, gets of all sources."""
+    for mixture in ("share", "example"):
+        numbers = drawn(TrainConfig(mixture=mixture, batch_size=20), (0, 50), 150, 1_000)
+        places = (numbers < 50).mean(axis=0)
+        assert np.abs(places - 0.5).max() < 5 * np.sqrt(0.25 / 1_000)
+
+
 def test_batch_takes_each_batch_from_one_source_in_turn() -> None:
     numbers = drawn(TrainConfig(mixture="batch", batch_size=5), (0, 10, 22), 60, 60)
     source = np.searchsorted((10, 22), numbers, side="right")
