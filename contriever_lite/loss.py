@@ -127,8 +127,10 @@ def masked_scores(
 ) -> Tensor:
     """(M B, B + K) scores divided by the temperature, -inf where a key is ignored."""
     _check(q, k, negatives, temperature)
-    keys = k if negatives is None else torch.cat([k, negatives])
-    scores = q @ keys.T / temperature
+    scores = q @ k.T
+    if negatives is not None:
+        scores = torch.cat([scores, q @ negatives.T], dim=1)  # copies scores, not the queue
+    scores = scores / temperature
     if ignore is None:
         return scores
     if ignore.shape != scores.shape:

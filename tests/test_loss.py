@@ -11,6 +11,7 @@ from torch import Tensor
 
 from contriever_lite.errors import ConfigError
 from contriever_lite.loss import decoupled, equation_1, info_nce, same_text, sigmoid
+from contriever_lite.memory import LiveBytes
 from contriever_lite.rng import torch_stream
 
 # M views of each query, B keys, K negatives, D dimensions
@@ -347,3 +348,11 @@ def test_several_views_of_each_document_average_their_losses(symmetric: bool) ->
         equation_1(torch.cat([first, second]), k),
         (equation_1(first, k) + equation_1(second, k)) / 2,
     )
+
+
+def test_the_queue_is_never_copied() -> None:
+    """Past keys take part in the product where they lie: what a loss holds is scores."""
+    q, k, queue = torch.randn(4, 64, requires_grad=True), torch.randn(4, 64), torch.randn(5000, 64)
+    with LiveBytes() as held:
+        info_nce(q, k, queue, temperature=0.05).backward()
+    assert 2 * held.peak < queue.nbytes
