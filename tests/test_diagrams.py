@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import Wedge
 
-from contriever_lite import diagrams, plots
+from contriever_lite import diagrams, diagrams_training, plots
 
 # diagram -> some of the words that must be read in it
 WORDS: dict[Callable, tuple[str, ...]] = {
@@ -17,6 +17,7 @@ WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.in_batch: ("queries", "keys", "softmax", "Tire", "Tire, copied", "Jazz"),
     diagrams.moco_step: ("encoder\nθ", "q", "k", "queue", "3 loss", "4 step", "5 push", "6 follow"),
     diagrams.ablation: ("base", "one change", "difference", "seeds", "queries"),
+    diagrams_training.bag_and_transformer: ("bag", "transformer", "dog", "sum", "mean", "layer 2"),
 }
 
 
@@ -125,3 +126,14 @@ def test_an_ablation_subtracts_cell_by_cell() -> None:
     assert dot[0] == pytest.approx(15.6 + 5 * differences.mean())
     half = 5 * 2 * differences.std() / 18**0.5
     assert list(line) == pytest.approx([dot[0] - half, dot[0], dot[0] + half])
+
+
+def test_in_a_transformer_every_token_sees_every_token() -> None:
+    """Nine threads in each of two layers, none in the bag; both join three arrows in one vector."""
+    ax = diagrams_training.bag_and_transformer()
+    threads = {(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in ax.lines}
+    assert len(threads) == 2 * 9
+    assert min(x for across, _ in threads for x in across) > 10, "the bag has none"
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None)]
+    joined = [text.xy for text in arrows if text.xy[1] > 10]
+    assert sorted(joined) == [(4.75, 10.8)] * 3 + [(14.95, 10.8)] * 3

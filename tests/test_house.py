@@ -20,14 +20,14 @@ ORDER = """
     errors files hashing settings config presets rng tokens corpus mixture sampling augment views
     batch distributed encoder transformer cached loss diagnostics criterion key_queue ema
     objective mlm quantise pretrained checkpoint warm_start build
-    table_adam optimizer precision memory prefetch stop divergence circumstances journal
+    table_adam optimizer precision memory hardware prefetch stop divergence circumstances journal
     state_files state fit estimate incidents train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
     prepare trec search fusion evaluate encode runs dry_run inspect_batch report sweep plots
-    curves diagrams demo commands cli
+    curves diagrams diagrams_training demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
-    exercises_queue exercises_momentum exercises_ablations
+    exercises_queue exercises_momentum exercises_transformer exercises_ablations
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
