@@ -28,6 +28,7 @@ REGISTER = {
     "fusion.reciprocal_rank_fusion": "test_fusion.test_reciprocal_rank_fusion_by_hand",
     "fusion.weighted_fusion": "test_fusion.test_zscore_fusion_by_hand",
     "diagnostics.alignment": "test_diagnostics.test_alignment_and_uniformity_equal_loops",
+    "hardware.hours": "test_hardware.test_hours",
     "key_queue.KeyQueue": "test_key_queue.test_any_sequence_of_pushes_equals_a_list",
     "loss.decoupled": "test_loss.test_decoupled_equals_a_loop",
     "loss.sigmoid": "test_loss.test_sigmoid_equals_a_loop",
