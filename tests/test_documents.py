@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import synthetic
@@ -182,8 +183,11 @@ def test_a_hub_data_set_is_streamed(tmp_path: Path) -> None:
 
 def test_the_hub_out_of_reach_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
-    with pytest.raises(DataError, match=r"cannot open hub:no/such:one: .*needs a network"):
-        stream_documents("hub:no/such:one")
+    opened = mock.Mock(side_effect=ConnectionError("no route"))
+    monkeypatch.setattr(datasets, "load_dataset", opened)
+    with pytest.raises(DataError, match=r"open hub:a/b:one:dev: no route\. .*needs a network"):
+        stream_documents("hub:a/b:one:dev")
+    opened.assert_called_once_with("a/b", "one", split="dev", streaming=True)
 
     def breaking(*_: object, **__: object) -> Iterator[dict]:
         yield {"text": "one"}
