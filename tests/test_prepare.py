@@ -358,6 +358,21 @@ def test_going_on_with_others_is_refused_and_named(
     assert {path.name for path in (tmp_path / "made.part").iterdir()} == part
 
 
+def test_a_file_that_lost_its_end_is_told(
+    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(CorpusWriter, "finish", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_corpus(sources, tmp_path / "made", TOKENIZER, save_every=0)
+    os.truncate(tmp_path / "made.part" / "tokens.npy", 300)
+    with pytest.raises(
+        DataError, match=r"tokens\.npy is shorter than progress\.json says; prepare"
+    ):
+        prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+
+
 def test_two_at_once_and_a_folder_of_something_else_are_refused(
     sources: list[Path], tmp_path: Path
 ) -> None:
