@@ -6,7 +6,7 @@ As in diagrams.py, each function draws on the axes given or on new ones and retu
 from typing import TYPE_CHECKING
 
 from contriever_lite.diagrams import arrow, box, canvas
-from contriever_lite.plots import BLUE, GREY, ORANGE
+from contriever_lite.plots import BLUE, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,4 +32,37 @@ def bag_and_transformer(ax: "Axes | None" = None) -> "Axes":
             for j in range(3):
                 ends = (11.85 + 3.1 * j, bottom), (11.85 + 3.1 * i, bottom + 1.3)
                 ax.plot(*zip(*ends, strict=True), color=GREY, lw=1.2)
+    return ax
+
+
+def kill_and_resume(ax: "Axes | None" = None) -> "Axes":
+    """A run of twelve steps that saves its state after steps 4 and 8, and the same run killed in
+    step 11: it goes on from the last state, does steps 9 and 10 again, and ends at the same
+    weights."""
+    ax = canvas(20, 12.6, ax)
+    left, wide, last = 2.6, 1.15, 12
+
+    def steps(first: int, to: int, y: float, again: int = 0) -> None:
+        for n in range(first, to + 1):
+            look = (ORANGE, 0.4) if n <= again else (BLUE, 0.25)
+            box(ax, left + wide * (n - 1), y, wide, 1.3, str(n), *look)
+
+    for y, name in ((9.6, "never\nstopped"), (5.6, "killed"), (1.0, "resumed")):
+        ax.text(2.3, y + 0.65, name, ha="right", va="center")
+    steps(1, last, 9.6)
+    steps(1, 10, 5.6)
+    steps(9, last, 1.0, again=10)
+    ax.text(left + 10.5 * wide, 6.25, "kill -9", color=RED, ha="left", va="center")
+    for n in (4, 8):
+        box(ax, left + wide * n - 1.1, 3.2, 2.2, 1.2, "state", GREY)
+        arrow(ax, (left + wide * n, 5.6), (left + wide * n, 4.4))
+    arrow(ax, (left + wide * 8, 3.2), (left + wide * 8.4, 2.3))
+    for y in (9.6, 1.0):
+        box(ax, 18.0, y, 1.6, 1.3, "θ", BLUE, 0.45)
+        arrow(ax, (left + wide * last, y + 0.65), (18.0, y + 0.65), colour=BLUE)
+    arrow(ax, (18.8, 6.9), (18.8, 9.6))
+    arrow(ax, (18.8, 5.6), (18.8, 2.3))
+    ax.text(18.8, 6.25, "same bits", ha="center", va="center")
+    ax.text(left + wide * 9, 0.7, "again", ha="center", va="top", color=ORANGE)
+    ax.text(left, 11.2, "steps", va="bottom")
     return ax

@@ -18,6 +18,7 @@ WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.moco_step: ("encoder\nθ", "q", "k", "queue", "3 loss", "4 step", "5 push", "6 follow"),
     diagrams.ablation: ("base", "one change", "difference", "seeds", "queries"),
     diagrams_training.bag_and_transformer: ("bag", "transformer", "dog", "sum", "mean", "layer 2"),
+    diagrams_training.kill_and_resume: ("killed", "resumed", "kill -9", "state", "same bits"),
 }
 
 
@@ -137,3 +138,19 @@ def test_in_a_transformer_every_token_sees_every_token() -> None:
     arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None)]
     joined = [text.xy for text in arrows if text.xy[1] > 10]
     assert sorted(joined) == [(4.75, 10.8)] * 3 + [(14.95, 10.8)] * 3
+
+
+def test_a_killed_run_goes_on_after_its_last_state() -> None:
+    """Three rows: 1 to 12, 1 to 10, 9 to 12; a state stands below the end of steps 4 and 8."""
+    ax = diagrams_training.kill_and_resume()
+    at = [(t.get_text(), *t.get_position()) for t in ax.texts]
+    rows: dict[float, list[int]] = {}
+    for text, _, y in at:
+        if text.isdigit():
+            rows.setdefault(y, []).append(int(text))
+    top, middle, bottom = (rows[y] for y in sorted(rows, reverse=True))
+    assert (top, middle) == (list(range(1, 13)), list(range(1, 11)))
+    states = sorted(x for text, x, _ in at if text == "state")
+    places = {n: next(x for text, x, _ in at if text == str(n)) for n in (4, 5, 8, 9)}
+    assert states == pytest.approx([(places[4] + places[5]) / 2, (places[8] + places[9]) / 2])
+    assert bottom == [9, 10, 11, 12]
