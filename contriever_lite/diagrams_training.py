@@ -66,3 +66,30 @@ def kill_and_resume(ax: "Axes | None" = None) -> "Axes":
     ax.text(left + wide * 9, 0.7, "again", ha="center", va="top", color=ORANGE)
     ax.text(left, 11.2, "steps", va="bottom")
     return ax
+
+
+def gathered(ax: "Axes | None" = None) -> "Axes":
+    """One step of MoCo on three GPUs, from above: each encodes its share of the documents; the keys
+    go round, so that all queues stay alike; the gradients are averaged, so that all weights do."""
+    ax = canvas(20, 13.2, ax)
+    for i in range(3):
+        left = 0.4 + 6.7 * i
+        ax.text(left + 2.9, 12.5, f"GPU {i}", ha="center", fontweight="bold")
+        box(ax, left, 10.8, 5.8, 1.2, f"documents, part {i + 1}")
+        box(ax, left, 8.2, 2.6, 1.2, "q", BLUE)
+        box(ax, left + 3.2, 8.2, 2.6, 1.2, "k", ORANGE)
+        for x in (left + 1.3, left + 4.5):
+            arrow(ax, (x, 10.8), (x, 9.4))
+        arrow(ax, (left + 4.5, 8.2), (left + 4.5, 7.2), dashed=True)
+        box(ax, left + 3.2, 3.8, 2.6, 1.2, "queue", ORANGE, 0.1)
+        arrow(ax, (left + 4.5, 6.0), (left + 4.5, 5.0), dashed=True)
+        box(ax, left, 3.8, 2.6, 1.2, "loss")
+        arrow(ax, (left + 1.3, 8.2), (left + 1.3, 5.0), colour=BLUE)
+        arrow(ax, (left + 3.2, 4.4), (left + 2.6, 4.4), dashed=True)
+        arrow(ax, (left + 1.3, 3.8), (left + 1.3, 1.6), colour=BLUE)
+        box(ax, left + 3.2, 6.0, 2.6, 1.2, "all k", ORANGE, 0.5)
+        if i < 2:
+            arrow(ax, (left + 5.8, 6.6), (left + 9.9, 6.6), dashed=True)
+            arrow(ax, (left + 9.9, 6.9), (left + 5.8, 6.9), dashed=True)
+    box(ax, 0.4, 0.4, 19.2, 1.2, "gradients, averaged over all GPUs", BLUE, 0.3)
+    return ax

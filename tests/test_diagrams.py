@@ -154,3 +154,15 @@ def test_a_killed_run_goes_on_after_its_last_state() -> None:
     places = {n: next(x for text, x, _ in at if text == str(n)) for n in (4, 5, 8, 9)}
     assert states == pytest.approx([(places[4] + places[5]) / 2, (places[8] + places[9]) / 2])
     assert bottom == [9, 10, 11, 12]
+
+
+def test_on_three_gpus_keys_are_gathered_and_gradients_averaged() -> None:
+    """Gradient flows, undashed and blue, from each q to its loss and on to the average alone."""
+    ax = diagrams_training.gathered()
+    words = [text.get_text() for text in ax.texts]
+    for word in ("q", "k", "all k", "queue", "loss"):
+        assert words.count(word) == 3
+    arrows = [text.arrow_patch for text in ax.texts if getattr(text, "arrow_patch", None)]
+    dashed = [arrow for arrow in arrows if arrow.get_linestyle() == "--"]
+    assert len(arrows) == 3 * 7 + 4
+    assert len(dashed) == 3 * 3 + 4

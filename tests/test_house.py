@@ -27,7 +27,8 @@ ORDER = """
     prepare trec search fusion evaluate encode runs dry_run inspect_batch report sweep plots
     curves diagrams diagrams_training demo commands cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
-    exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_ablations
+    exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_gpu
+    exercises_ablations
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
