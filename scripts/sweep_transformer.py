@@ -94,6 +94,7 @@ SETTINGS: dict[str, tuple[TrainConfig, NewEncoder]] = {
     "transformer on words, MLM": (BASE, after_mlm),
     "transformer on words, [CLS]": (BASE, first_token),
     "transformer on words, dot": (BASE.replace(normalise=False), on_words),
+    "bag, 0 steps": (BAG.replace(steps=0), new_encoder),
     "bag, 3 times the steps": (BAG.replace(steps=3 * BAG.steps), new_encoder),
     "bag, third of the steps": (BAG.replace(steps=BAG.steps // 3), new_encoder),
 }
