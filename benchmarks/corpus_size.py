@@ -1,11 +1,9 @@
-"""What a batch costs as the corpus grows 10 and 100 times: ratios from one run.
+"""What a step costs as the corpus grows ten and a hundred times: ratios from one run.
 
-    python benchmarks/corpus_size.py [--documents 50000] [--batch 256] [--steps 30]
+    python benchmarks/corpus_size.py [--documents 2000] [--steps 40]
 
-Corpora of random tokens (documents of 64 on average) are written to disk and opened from it, one,
-ten and a hundred times as large. Printed: the median time to draw a step's batch from one corpus,
-from windows that straddle documents, and from a mixture of two corpora, and how each grows. An
-epoch's first batch, which draws the order of all documents, is shown apart.
+A made-up corpus of random words, and the same ten and a hundred times as large, each mapped from
+disk as `prepare` leaves it. A bag trains on them in turn, step by step; the median step counts.
 """
 
 import argparse
@@ -15,58 +13,65 @@ import time
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
+from tqdm import tqdm
 
 from contriever_lite.batch import batch_of_step
+from contriever_lite.build import new_encoder, new_objective
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, offsets_of
+from contriever_lite.corpus import Corpus
 from contriever_lite.fit import fit
-from contriever_lite.mixture import mix
+from contriever_lite.memory import keep_freed_memory
+from contriever_lite.optimizer import new_optimizer
 from contriever_lite.tokens import train_tokenizer
 
-
-def random_corpus(documents: int, folder: Path) -> Corpus:
-    """Saved and opened again, so that its tokens are read from the disk."""
-    rng = np.random.default_rng(documents)
-    lengths = rng.integers(32, 97, documents)
-    tokens = rng.integers(5, 200, lengths.sum(), dtype=np.int32)
-    tokenizer = train_tokenizer(["a few words to learn a vocabulary from"], 200)
-    whole = Corpus(tokens, offsets_of(lengths), np.zeros(documents, np.int32), tokenizer)
-    return Corpus.open(whole.save(folder))
-
-
-def measure(corpus: Corpus, config: TrainConfig, steps: int) -> tuple[float, float]:
-    """Seconds of the first batch, and the median of those after it."""
-    config, usable = fit(config, corpus)
-    seconds = []
-    for step in range(steps):
-        start = time.perf_counter()
-        batch_of_step(corpus, usable, config, step)
-        seconds.append(time.perf_counter() - start)
-    return seconds[0], statistics.median(seconds[1:])
+LENGTH, TIMES = 100, (1, 10, 100)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--documents", type=int, default=50_000)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--documents", type=int, default=2000, help="of the smallest corpus")
+    parser.add_argument("--steps", type=int, default=40)
     a = parser.parse_args()
-    config, found = TrainConfig(batch_size=a.batch), {}
+    keep_freed_memory()
+    tokenizer = train_tokenizer(["word " * 9 + "abcdefghijklmnopqrstuvwxyz"], 200)
     with tempfile.TemporaryDirectory() as folder:
-        for times in (1, 10, 100):
-            corpus = random_corpus(times * a.documents, Path(folder) / str(times))
-            for name, whole, settings in (
-                ("one corpus", corpus, config),
-                ("windows", corpus, config.replace(straddle=True)),
-                ("a mixture", mix([corpus, corpus]), config),
-            ):
-                first, median = measure(whole, settings, a.steps)
-                found.setdefault(name, []).append(median)
-                growth = median / found[name][0]
-                print(
-                    f"{name:<10} {times:>3} x, {len(corpus):>9,} documents: {median * 1e3:.2f} ms "
-                    f"a batch, ratio {growth:.2f}; the first {first * 1e3:.0f} ms"
-                )
+        steps = {t: stepper(corpus(a.documents * t, tokenizer, Path(folder))) for t in TIMES}
+        seconds: dict[int, list[float]] = {t: [] for t in TIMES}
+        for number in tqdm(range(a.steps), "steps", leave=False):
+            for t in TIMES:
+                start = time.perf_counter()
+                steps[t](number)
+                seconds[t].append(time.perf_counter() - start)
+    medians = {t: statistics.median(values[3:]) for t, values in seconds.items()}
+    for t, median in medians.items():
+        print(f"{a.documents * t:9,} documents  {median * 1e3:6.1f} ms a step  "
+              f"{median / medians[1]:.2f} x")  # fmt: skip
+
+
+def corpus(documents: int, tokenizer: Tokenizer, folder: Path) -> Corpus:
+    """Documents of LENGTH random tokens, saved and mapped."""
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(5, tokenizer.get_vocab_size(), documents * LENGTH, dtype=np.int32)
+    offsets = np.arange(documents + 1, dtype=np.int64) * LENGTH
+    whole = Corpus(tokens, offsets, np.zeros(documents, np.int32), tokenizer)
+    return Corpus.open(whole.save(folder / str(documents)))
+
+
+def stepper(corpus: Corpus):
+    """A function that does one step of a bag on a corpus, the drawing of its batch included."""
+    settings = TrainConfig(batch_size=256, dimension=128, idf_weights=False, steps=10_000)
+    config, usable = fit(settings, corpus)
+    objective = new_objective(config, new_encoder(config, corpus))
+    optimizer = new_optimizer(config, objective)
+
+    def step(number: int) -> None:
+        loss, _ = objective(batch_of_step(corpus, usable, config, number), measure=False)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from contriever_lite import build, config, runs, train
+from contriever_lite import build, presets, runs, train
 from contriever_lite.batch import batch_of_step
 from contriever_lite.memory import keep_freed_memory
 from contriever_lite.table_adam import TableAdam
@@ -26,7 +26,7 @@ def measure(keep: bool, steps: int) -> dict[str, float]:
     """Median seconds and page faults of a step, in this process."""
     if keep:
         keep_freed_memory()
-    settings = config.preset("laptop")
+    settings = presets.preset("laptop")
     corpus = runs.read_corpus("wikipedia-vital", settings.vocab_size)
     settings, usable = train.fit(settings, corpus)
     encoder = build.new_encoder(settings, corpus)

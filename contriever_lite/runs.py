@@ -82,15 +82,13 @@ def train_run(
     """
     sources = [str(each) for each in listed(source)]
     out, seconds, processes = Path(out), {}, PartialState(cpu=not torch.cuda.is_available())
-    if processes.is_main_process:
-        refuse_unfit(out, resume)
-    processes.wait_for_everyone()
+    refuse_unfit(out, resume)
+    processes.wait_for_everyone()  # all have looked, before the first one writes
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size, config.start)
     seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
     config, _ = fit(config, corpus, processes.num_processes)
-    if processes.is_main_process:
-        _settle(config, sources, out, resume)
+    _settle(config, sources, out, resume, write=processes.is_main_process)
     processes.wait_for_everyone()
     start = time.perf_counter()
     encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
@@ -112,11 +110,11 @@ def finish_processes() -> bool:
     return first
 
 
-def _settle(config: TrainConfig, sources: list[str], out: Path, resume: bool) -> None:
-    """Write the settings and the sources, or compare the settings with the run's that goes on."""
+def _settle(config: TrainConfig, sources: list[str], out: Path, resume: bool, write: bool) -> None:
+    """Compare the settings with those of the run that goes on, or write them and the sources."""
     if resume:
         refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
-    else:
+    elif write:
         write_json(config.to_dict(), out / "config.json")
         write_json(_named(sources), out / "run.json")
 

@@ -1,5 +1,6 @@
 """The training loop: draw two views of a batch of documents, score them, step, repeat."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,7 @@ def _loop(
     agree(accelerator, first)
     if run.folder is not None:
         journal.cut(first)
-    parts = accelerator.prepare(objective, optimizer)
+    parts = _prepare(accelerator, objective, optimizer)
     batches = Prefetch(pairs_of, range(first, config.steps), accelerator.device)
     with Signals(run.folder, accelerator.num_processes == 1) as signals, journal, batches:
         for step, pairs in batches:
@@ -138,6 +139,14 @@ def _step(
         numbers["gradient_norm"] = clip_gradients(objective.parameters(), config.clip)
     optimizer.step()
     return {name: float(number) for name, number in numbers.items()}
+
+
+def _prepare(accelerator: Accelerator, *parts: nn.Module | Optimizer) -> tuple:
+    """The parts as every process needs them. What DistributedDataParallel says about the name of a
+    setting is for those who write it, and older versions know no other."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers")
+        return accelerator.prepare(*parts)
 
 
 def _pairs_of_step(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
+import tiny
 import torch
 
 from contriever_lite import __version__, cli, presets, runs
@@ -118,16 +119,24 @@ def steps_logged(out: Path) -> int:
     return len(log.read_text().splitlines()) if log.exists() else 0
 
 
+LONG = QUICK.replace(steps=60)
+
+
 @pytest.mark.parametrize(
-    "settings", [{}, {"objective": "moco", "queue_size": 50, "momentum": 0.8}], ids=str
+    "long",
+    [
+        LONG,
+        LONG.replace(objective="moco", queue_size=50, momentum=0.8),
+        tiny.MOCO.replace(steps=40, layers=1),
+    ],
+    ids=["in-batch", "moco", "transformer"],
 )
 def test_a_killed_run_ends_with_the_same_weights(
-    settings: dict, source: Path, tmp_path: Path
+    long: TrainConfig, source: Path, tmp_path: Path
 ) -> None:
     """SIGKILL, four times at random moments; whatever it was doing, --resume goes on."""
-    long = QUICK.replace(steps=60, **settings)
     train_run(long, source, tmp_path / "whole")
-    out, moments = tmp_path / "killed", np.random.default_rng(len(settings))
+    out, moments = tmp_path / "killed", np.random.default_rng(long.queue_size)
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["contriever_lite.runs"])
     for _ in range(4):
@@ -141,14 +150,16 @@ def test_a_killed_run_ends_with_the_same_weights(
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was still training"
         assert {"config.json", "metrics.jsonl"} <= {path.name for path in out.iterdir()}
-    assert 4 <= steps_logged(out) < 60
+    assert 4 <= steps_logged(out) < long.steps
     go_on(long, source, out)
     models = [folder / "model" / "model.safetensors" for folder in (tmp_path / "whole", out)]
     assert models[0].read_bytes() == models[1].read_bytes()
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(1, 61)), "each step once"
+    assert [line["step"] for line in lines] == list(range(1, long.steps + 1)), "each step once"
     assert json.loads((out / "run.json").read_text())["resumed"] is True
-    assert {path.name for path in (out / "states").iterdir()} == {"step-59.pt", "step-60.pt"}
+    assert {path.name for path in (out / "states").iterdir()} == {
+        f"step-{long.steps - 1}.pt", f"step-{long.steps}.pt",
+    }  # fmt: skip
 
 
 @pytest.fixture
