@@ -84,19 +84,19 @@ def first_token(config: TrainConfig, corpus: Corpus) -> nn.Module:
 
 NewEncoder = Callable[[TrainConfig, Corpus], nn.Module]
 SETTINGS: dict[str, tuple[TrainConfig, NewEncoder]] = {
+    "bag, 0 steps": (BAG.replace(steps=0), new_encoder),
+    "bag, third of the steps": (BAG.replace(steps=BAG.steps // 3), new_encoder),
     BASELINE: (BAG, new_encoder),
-    "transformer on words": (BASE, on_words),
+    "bag, 3 times the steps": (BAG.replace(steps=3 * BAG.steps), new_encoder),
     "bag, same time": (BAG.replace(steps=25 * BAG.steps), new_encoder),
     "transformer, random": (BASE, new_encoder),
     "transformer on words, 0 steps": (BASE.replace(steps=0), on_words),
     "transformer on words, third of the steps": (BASE.replace(steps=BASE.steps // 3), on_words),
+    "transformer on words": (BASE, on_words),
     "transformer on words, 3 times the steps": (BASE.replace(steps=3 * BASE.steps), on_words),
     "transformer on words, MLM": (BASE, after_mlm),
     "transformer on words, [CLS]": (BASE, first_token),
     "transformer on words, dot": (BASE.replace(normalise=False), on_words),
-    "bag, 0 steps": (BAG.replace(steps=0), new_encoder),
-    "bag, 3 times the steps": (BAG.replace(steps=3 * BAG.steps), new_encoder),
-    "bag, third of the steps": (BAG.replace(steps=BAG.steps // 3), new_encoder),
 }
 
 
