@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from contriever_lite.config import TrainConfig
 from contriever_lite.table_adam import TableAdam
 
-EPSILON = 1e-6  # AdamW's, as in the reference code (src/options.py)
+EPSILON = 1e-6  # AdamW's, as in the reference code
 
 
 def new_optimizer(config: TrainConfig, objective: nn.Module) -> Optimizer:
@@ -42,7 +42,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
                    peak (steps - step) / (steps - w)                        if rate is "linear"
 
     peak: config.learning_rate. The cosine is Loshchilov and Hutter's (2017), without restarts; the
-    line to zero is the reference's (src/utils.py, lines 87-105).
+    line to zero is the reference's (src/utils.py, lines 98-105).
     """
     w = math.ceil(config.warmup * config.steps)
     if step < w:

@@ -172,14 +172,20 @@ def test_train_leaves_a_run(run: Callable[..., str], here: Path) -> None:
 
 
 def test_settings_may_be_given_together_or_one_by_one(run: Callable[..., str]) -> None:
-    common = ["train", "--data", "world", "--out", "never", "--dry-run"]
-    together = run(*common, "--set", "steps=7", "dimension=8", "query_tokens=2,5")
-    apart = run(*common, "--set", "steps=7", "--set", "dimension=8", "--set", "query_tokens=[2, 5]")
+    common = ["--data", "world", "--out", "never", "--dry-run"]
+
+    def settled(*words: str) -> str:
+        settings, estimate = run("train", *common, *words).split("\n\n")
+        assert estimate.startswith("parameters   ")
+        return settings
+
+    together = settled("--set", "steps=7", "dimension=8", "query_tokens=2,5")
+    apart = settled("--set", "steps=7", "--set", "dimension=8", "--set", "query_tokens=[2, 5]")
     assert together == apart
     assert re.search(r"^steps +7 ", together, re.MULTILINE)
     assert re.search(r"^query_tokens +\(2, 5\) ", together, re.MULTILINE)
-    assert re.search(r"^seed +3 ", run(*common, "--seed", "3"), re.MULTILINE)
-    assert run(*common, "--preset", "laptop") == run(*common), "laptop is the default"
+    assert re.search(r"^seed +3 ", settled("--seed", "3"), re.MULTILINE)
+    assert settled("--preset", "laptop") == settled(), "laptop is the default"
     assert not Path("never").exists()
 
 

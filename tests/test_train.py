@@ -329,14 +329,14 @@ def test_the_schedule_equals_its_formula(warmup: float, steps: int, rate: str) -
     config = TrainConfig(warmup=warmup, steps=steps, learning_rate=0.3, rate=rate)
     rates = [learning_rate(config, step) for step in range(steps)]
     w = math.ceil(warmup * steps)
-    for step, rate in enumerate(rates):
+    for step, found in enumerate(rates):
         if step < w:
             expected = 0.3 * (step + 1) / w
         elif rate == "linear":
             expected = 0.3 * (steps - step) / (steps - w)
         else:
             expected = 0.3 * (1 + math.cos(math.pi * (step - w) / (steps - w))) / 2
-        assert rate == pytest.approx(expected)
+        assert found == pytest.approx(expected)
     assert max(rates) == pytest.approx(0.3), "the peak is reached"
     assert min(rates) > 0, "no step is wasted"
     peak = int(np.argmax(rates))
