@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contriever_lite.errors import ConfigError, DataError
@@ -32,6 +32,7 @@ class Collection:
     corpus: document id -> {"title": str, "text": str}, in file order
     queries: query id -> text, the split's judged queries only, in file order
     qrels: query id -> document id -> grade (relevant above 0)
+    same_ids: is a document with a query's id that query itself (ArguAna, Quora)? None: not known
     """
 
     name: str
@@ -40,6 +41,7 @@ class Collection:
     queries: dict[str, str]
     qrels: Judgements
     language: str = "en"
+    same_ids: bool | None = None
 
     def document_ids(self) -> list[str]:
         return list(self.corpus)
@@ -51,6 +53,22 @@ class Collection:
     def empty_documents(self) -> list[str]:
         """Ids of documents with neither title nor text: kept, for judgements may name them."""
         return [id_ for id_, document in self.corpus.items() if not joined(document)]
+
+    def self_matches(self) -> set[str]:
+        """Ids of queries that stand among the documents and are no answer to themselves, as BEIR
+        has it. Where `same_ids` is not known: none, if such a document was judged relevant to its
+        query, for then queries and documents were numbered apart."""
+        if self.same_ids is False:
+            return set()
+        same = {query for query in self.queries if query in self.corpus}
+        if self.same_ids is None and any(self.qrels.get(q, {}).get(q, 0) > 0 for q in same):
+            return set()
+        return same
+
+    def without_titles(self) -> Collection:
+        """The same documents without their titles, under a name that says so."""
+        bare = {id_: {"title": "", "text": d["text"]} for id_, d in self.corpus.items()}
+        return replace(self, name=f"{self.name}, no titles", corpus=bare)
 
 
 def joined(document: Mapping[str, str]) -> str:

@@ -34,6 +34,7 @@ class Entry:
     converter: str | None = None  # original format, see contriever_lite.convert; None: BEIR's
     split: str = "test"  # the split read when none is asked for
     language: str = "en"
+    same_ids: bool = False  # a document with a query's id is that query: BEIR leaves it out
     content: Mapping[str, str] = field(default_factory=dict)  # file -> sha256
 
     @property
@@ -87,14 +88,14 @@ def beir_sets() -> list[Entry]:
         found.append(
             Entry(name, what, *map(int, counts), licence, BEIR_PAPER, f"{BEIR_HOME}/{name}.zip",
                   f"md5:{md5}", int(size), split="dev" if name == "msmarco" else "test",
-                  content=SCIFACT if name == "scifact" else {})
+                  same_ids=True, content=SCIFACT if name == "scifact" else {})
         )  # fmt: skip
     for part in CQADUPSTACK.replace("\n", " ").split(","):
         forum, *counts = part.split()
         found.append(
             Entry(f"cqadupstack/{forum}", f"duplicate questions on StackExchange's {forum}",
                   *map(int, counts), "Apache 2.0", BEIR_PAPER, f"{BEIR_HOME}/cqadupstack.zip",
-                  "md5:4e41456d7df8ee7760a7f866133bda78", 5343728040)
+                  "md5:4e41456d7df8ee7760a7f866133bda78", 5343728040, same_ids=True)
         )  # fmt: skip
     return found
 

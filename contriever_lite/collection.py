@@ -45,6 +45,5 @@ def load_collection(name_or_path: str | Path, split: str | None = None) -> Colle
     split = split or entry.split
     if entry.name in NAMES:
         return load_wikipedia(entry.name, split)
-    return dataclasses.replace(
-        read_beir(get(entry.name), split), name=entry.name, language=entry.language
-    )
+    about = {"name": entry.name, "language": entry.language, "same_ids": entry.same_ids}
+    return dataclasses.replace(read_beir(get(entry.name), split), **about)

