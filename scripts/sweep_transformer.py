@@ -88,7 +88,7 @@ SETTINGS: dict[str, tuple[TrainConfig, NewEncoder]] = {
     "bag, third of the steps": (BAG.replace(steps=BAG.steps // 3), new_encoder),
     BASELINE: (BAG, new_encoder),
     "bag, 3 times the steps": (BAG.replace(steps=3 * BAG.steps), new_encoder),
-    "bag, same time": (BAG.replace(steps=25 * BAG.steps), new_encoder),
+    "bag, 25 times the steps": (BAG.replace(steps=25 * BAG.steps), new_encoder),
     "transformer, random": (BASE, new_encoder),
     "transformer on words, 0 steps": (BASE.replace(steps=0), on_words),
     "transformer on words, third of the steps": (BASE.replace(steps=BASE.steps // 3), on_words),
