@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from contriever_lite import __version__, commands
+from contriever_lite import __version__, commands, commands_training
+from contriever_lite.config import OBJECTIVES
 from contriever_lite.errors import UserError
 
 
@@ -29,7 +30,7 @@ COMMANDS = {
         _option("action", choices=["list", "get", "info", "check"]),
         _option("name", nargs="?", help="a collection's name, or a folder to check"),
     ]),
-    "prepare": (commands.prepare, "tokenise documents into a corpus on disk", [
+    "prepare": (commands_training.prepare, "tokenise documents into a corpus on disk", [
         _option("source", nargs="+", metavar="SOURCE",
                 help="JSON lines (also .gz .xz .bz2 .zst), parquet, a folder or 'pattern' of "
                 "such, BEIR folder or name, hub:NAME:CONFIGURATION"),
@@ -50,13 +51,15 @@ COMMANDS = {
         _option("--resume", action="store_true",
                 help="go on with what was interrupted; same sources, same result"),
     ]),
-    "train": (commands.train, "train a retriever on documents, without labels", [
+    "train": (commands_training.train, "train a retriever on documents, without labels", [
         _option("--preset", default="laptop", metavar="NAME"),
         _option("--data", required=True, action="append", metavar="NAME|DIR|FILE|CORPUS",
                 help="the documents; give it again for a mixture (--set mixture=...)"),
         _option("--out", required=True, metavar="RUN", help=_NEW),
         _option("--set", dest="settings", nargs="+", action="extend", default=[],
                 metavar="key=value", help="change settings of the preset"),
+        _option("--objective", metavar="NAME", choices=OBJECTIVES,
+                help=f"short for --set objective=...: {', '.join(OBJECTIVES)}"),
         _option("--seed", type=int, metavar="N"),
         _option("--resume", action="store_true",
                 help="go on with a run that was interrupted; same settings, same result"),
@@ -64,11 +67,17 @@ COMMANDS = {
                 help="states to keep, the best apart (default 2)"),
         _option("--save-every", type=float, default=300, metavar="SECONDS",
                 help="how often a state is saved (default 300)"),
+        _option("--evaluate", metavar="NAME|DIR",
+                help="score the encoder on this collection as it trains, and keep the best state"),
+        _option("--evaluate-split", default="dev", metavar="SPLIT",
+                help="its judgements to use (default dev: to choose by a test is to train on it)"),
+        _option("--evaluate-every", type=int, default=0, metavar="STEPS",
+                help="also before the first and after the last step (default: those alone)"),
         _option("--tensorboard", action="store_true", help="write RUN/tensorboard too"),
         _option("--dry-run", action="store_true",
                 help="show the settings, check that all is there, estimate memory and time; stop"),
     ]),
-    "batch": (commands.batch, "show what a run reads at one step", [
+    "batch": (commands_training.batch, "show what a run reads at one step", [
         _option("--run", required=True, metavar="RUN", help="a run's folder, finished or not"),
         _option("--step", type=int, required=True, metavar="N", help="from 1, as the log counts"),
         _option("--data", action="append", metavar="NAME|DIR|FILE|CORPUS",

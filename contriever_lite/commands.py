@@ -38,54 +38,6 @@ def data(arguments: Namespace) -> None:
         print(check(registry.get(name) if name in registry.REGISTRY else name))
 
 
-def prepare(arguments: Namespace) -> None:
-    """Tokenise sources, one after another, into one corpus folder."""
-    from contriever_lite.documents import Fields
-    from contriever_lite.prepare import prepare_corpus
-    from contriever_lite.tokens import load_tokenizer
-    from contriever_lite.vocabulary import Vocabulary
-
-    if arguments.tokenizer == "train":
-        size, characters = arguments.vocab_size, arguments.vocab_characters
-        tokenizer = Vocabulary(size, characters, arguments.fewest)
-    else:
-        tokenizer = load_tokenizer(arguments.tokenizer)
-    fields = Fields(arguments.text_field, arguments.title_field)
-    place = arguments.source, arguments.out, tokenizer, arguments.workers
-    corpus = prepare_corpus(*place, fields=fields, resume=arguments.resume)
-    print(f"{arguments.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
-          f"{corpus.tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
-
-
-def train(arguments: Namespace) -> None:
-    """Train on a source's documents and leave a run's folder, or look at what it would take."""
-    from contriever_lite.config import describe, with_settings
-    from contriever_lite.dry_run import dry_run
-    from contriever_lite.presets import preset
-    from contriever_lite.runs import finish_processes, train_run
-
-    config = with_settings(preset(arguments.preset), arguments.settings)
-    if arguments.seed is not None:
-        config = config.replace(seed=arguments.seed)
-    place = arguments.data, arguments.out, arguments.resume
-    if arguments.dry_run:
-        print(describe(config), dry_run(config, *place), sep="\n\n")
-        return
-    board = Path(arguments.out) / "tensorboard" if arguments.tensorboard else None
-    options = {"keep": arguments.keep, "save_every": arguments.save_every, "tensorboard": board}
-    retriever = train_run(config, *place, **options)
-    if finish_processes():
-        size = sum(p.numel() for p in retriever.encoder.parameters())
-        print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
-
-
-def batch(arguments: Namespace) -> None:
-    """Print what a run reads at one step."""
-    from contriever_lite.inspect_batch import show_batch
-
-    print(show_batch(arguments.run, arguments.step, arguments.data, arguments.all))
-
-
 def encode(arguments: Namespace) -> None:
     """Write the vectors of a source's documents, with their ids."""
     from contriever_lite.encode import encode_documents

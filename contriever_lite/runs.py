@@ -11,18 +11,23 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
+from tokenizers import Tokenizer
+from torch import nn
 
 from contriever_lite.circumstances import circumstances
+from contriever_lite.collection import Collection
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.documents import stream_documents
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
+from contriever_lite.evaluate import evaluate_model
 from contriever_lite.files import write_json
 from contriever_lite.mixture import mix
 from contriever_lite.retriever import Retriever, retriever_for
@@ -69,12 +74,15 @@ def train_run(
     source: Sources,
     out: str | Path,
     resume: bool = False,
+    judge: Collection | None = None,
     **options: Any,
 ) -> Retriever:
     """Train on the documents of a source, or of several (sampling.py), and leave the folder of the
     run at `out`.
 
     options: those of train.train, such as save_every and keep; RUN/states holds the run's states.
+    judge: a collection that scores the encoder every options["evaluate_every"] steps, in the log;
+    the best state by nDCG@10 then stays too. Give it development queries: to choose is to train.
     Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
     same weights: it needs the same settings and documents, and refuses (ConfigError) others, and a
     run that is finished. Where no state was saved yet, it starts the run again. Of several
@@ -91,6 +99,7 @@ def train_run(
     _settle(config, sources, out, resume, write=processes.is_main_process)
     processes.wait_for_everyone()
     start = time.perf_counter()
+    options["evaluate"] = judge and partial(_scores, judge, corpus.tokenizer, config)
     encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
     seconds["training"] = round(time.perf_counter() - start, 1)
     retriever = retriever_for(encoder, corpus.tokenizer, config)
@@ -100,6 +109,14 @@ def train_run(
         retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
     processes.wait_for_everyone()
     return retriever
+
+
+def _scores(
+    judge: Collection, tokenizer: Tokenizer, config: TrainConfig, encoder: nn.Module, step: int
+) -> dict[str, float]:
+    retriever = retriever_for(encoder, tokenizer, config)
+    scores = evaluate_model(f"step {step}", judge, retriever).scores
+    return {measure: round(scores[measure].mean, 4) for measure in ("ndcg@10", "recall@100")}
 
 
 def finish_processes() -> bool:

@@ -25,7 +25,8 @@ ORDER = """
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
     prepare trec search fusion sentence_encoder models evaluate encode runs dry_run inspect_batch
-    report sweep plots curves diagrams diagrams_training demo commands cli
+    report sweep plots curves diagrams diagrams_training demo commands
+    commands_training cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_gpu
     exercises_ablations

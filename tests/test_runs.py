@@ -231,6 +231,31 @@ def test_the_command_line_resumes(
     assert "--resume" in capsys.readouterr().out
 
 
+def test_the_best_state_by_a_collection_stays(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(presets.PRESETS, "quick", QUICK.replace(steps=6))
+    qrels = {"qrels/dev.tsv": [("q1", "a", 1)], "qrels/test.tsv": [("q1", "b", 1)]}
+    judge = tmp_path / "judge"
+    (judge / "qrels").mkdir(parents=True)
+    (judge / "corpus.jsonl").write_text(
+        '{"_id": "a", "text": "bome bimu"}\n{"_id": "b", "text": "gate"}\n'
+    )
+    (judge / "queries.jsonl").write_text('{"_id": "q1", "text": "bome"}\n')
+    for name, rows in qrels.items():
+        lines = ["query-id\tcorpus-id\tscore", *("\t".join(map(str, row)) for row in rows)]
+        (judge / name).write_text("\n".join(lines) + "\n")
+    out = tmp_path / "run"
+    words = ["train", "--preset", "quick", "--data", str(source), "--out", str(out),
+             "--evaluate", str(judge), "--evaluate-every", "2", "--keep", "1"]  # fmt: skip
+    assert cli.main(words) == 0, capsys.readouterr().err
+    log = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    scored = {line["step"]: line["ndcg@10"] for line in log if "ndcg@10" in line}
+    assert list(scored) == [0, 2, 4, 6]
+    best = max((step for step in scored if step), key=lambda step: (scored[step], -step))
+    assert f"step-{best}.pt" in {path.name for path in (out / "states").iterdir()}
+
+
 def test_a_corpus_that_is_too_small_leaves_nothing(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "one.jsonl", {"text": "a single document"})
     with pytest.raises(ConfigError, match="1 of 1 documents have two tokens"):
