@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from contriever_lite import __version__, commands, commands_training
+from contriever_lite import __version__, commands, commands_evaluation, commands_training
 from contriever_lite.config import OBJECTIVES
 from contriever_lite.errors import UserError
+from contriever_lite.sentence_encoder import SCORES
 
 
 def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -93,21 +94,43 @@ COMMANDS = {
         _MODEL, _DATA, _option("query"),
         _option("--k", type=int, default=10, metavar="N", help="how many answers (default 10)"),
     ]),
-    "eval": (commands.evaluate, "score a model on a collection", [
-        _MODEL, _DATA, _SPLIT, _JSON,
+    "eval": (commands_evaluation.evaluate, "score a model on a collection", [
+        _option("--model", required=True, metavar="RUN|bm25|HF-NAME|TREC-RUN",
+                help="what retrieves; or a file of rankings that another tool wrote"),
+        _option("--data", required=True, metavar="NAME|DIR|all",
+                help="a collection, a BEIR folder, or all that are on this machine; cqadupstack "
+                "is the mean of its forums"),
+        _SPLIT, _JSON,
+        _option("--score", choices=SCORES, help="for a model that does not say how it scores"),
+        _option("--force-score", action="store_true",
+                help="use --score against what the model says: a wrong number, to look at"),
+        _option("--no-titles", action="store_true", help="search documents without their titles"),
+        _option("--per-query", metavar="FILE", help=f"also write each query's scores; {_NEW}"),
         _option("--trec-run", metavar="FILE", help=f"also write the ranking; {_NEW}"),
+        _option("--trec-qrels", metavar="FILE", help=f"also write the judgements; {_NEW}"),
     ]),
-    "fuse": (commands.fuse, "fuse runs by reciprocal rank", [
+    "fuse": (commands_evaluation.fuse, "fuse runs by reciprocal rank", [
         _DATA, _SPLIT, _JSON,
         _option("--trec-run", action="append", required=True, metavar="FILE",
                 help="give it twice or more"),
+        _option("--per-query", metavar="FILE", help=f"also write each query's scores; {_NEW}"),
         _option("--out", metavar="FILE", help=f"write the fused ranking; {_NEW}"),
     ]),
-    "report": (commands.report, "tables of recorded runs, in Markdown; curves of trainings", [
+    "report": (commands_evaluation.report,
+               "tables of recorded runs, in Markdown; curves of trainings", [
         _option("runs", nargs="*", metavar="RUN",
                 help="records, or folders of trainings (default: data/runs)"),
         _option("--data", metavar="NAME|DIR", help="score the states that a training kept"),
         _option("--overview", action="store_true", help="one table: a collection a line"),
+        _option("--paper", action="store_true", help="records beside the paper's BEIR tables"),
+        _option("--compare", nargs="+", metavar="FILE",
+                help="files of eval --per-query: each minus the first, tested, Holm's correction"),
+    ]),
+    "card": (commands_evaluation.card, "write a model's results card (README.md, card.json)", [
+        _option("--model", required=True, metavar="RUN"),
+        _option("--scores", nargs="+", default=[], metavar="FILE", help="what eval --json wrote"),
+        _option("--licence", metavar="TEXT", help="under which the model is offered"),
+        _option("--out", metavar="DIR", help="where to (default: the model's folder)"),
     ]),
     "export": (commands.export, "write a folder that SentenceTransformer loads", [
         _option("--model", required=True, metavar="RUN"),

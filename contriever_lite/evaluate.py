@@ -78,7 +78,7 @@ def evaluate(
     """Score a run, self-matches left out. Intervals are 95 % percentile bootstrap intervals over
     queries (metrics.bootstrap_interval)."""
     run = _answers(run, collection.self_matches())
-    measures = MEASURES + MORE.get(collection.name, ())
+    measures = MEASURES + MORE.get(collection.name.partition(",")[0], ())
     per_query = score_queries(run, collection.qrels, measures)
     scores = {measure: bootstrap_interval(values) for measure, values in per_query.items()}
     return Evaluation(model, collection, run, seconds, per_query, scores, notes)

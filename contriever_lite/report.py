@@ -14,15 +14,30 @@ from contriever_lite.errors import DataError
 from contriever_lite.metrics import Interval
 
 NAMES = {"ndcg@10": "nDCG@10", "recall@100": "R@100", "mrr@10": "MRR@10"}
+MORE_NAMES = {"recall_cap@100": "capped R@100"}  # where a collection has them
 NEEDED = ("model", "data", "split", "documents", "queries", "scores")
 CLASSES = ("lexical", "raw text", "structure", "fused", "supervised")
 
 
 def score_table(systems: Mapping[str, Mapping[str, Interval]]) -> str:
     """A plain table for a terminal: a system a line, each score with its interval."""
-    lines = ["".join(["system  ", *(f"{name:<24}" for name in NAMES.values())]).rstrip()]
+    more = {m: n for m, n in MORE_NAMES.items() if all(m in scores for scores in systems.values())}
+    names = NAMES | more
+    lines = ["".join(["system  ", *(f"{name:<24}" for name in names.values())]).rstrip()]
     for system, scores in systems.items():
-        lines.append(f"{system:<8}" + "".join(f"{scores[m]!s:<24}" for m in NAMES).rstrip())
+        lines.append(f"{system:<8}" + "".join(f"{scores[m]!s:<24}" for m in names).rstrip())
+    return "\n".join(lines)
+
+
+def collections_table(records: Iterable[Mapping[str, Any]]) -> str:
+    """The same for one system: a collection a line. records: what `eval --json` writes."""
+    sizes = f"{'documents':>11}{'queries':>9}  "
+    lines = ["".join([f"{'':<24}", sizes, *(f"{name:<24}" for name in NAMES.values())]).rstrip()]
+    for record in records:
+        name = f"{record['data']}, {record['split']}"
+        counts = f"{record['documents']:>11,}{record['queries']:>9,}  "
+        scores = "".join(f"{Interval(**record['scores'][m])!s:<24}" for m in NAMES)
+        lines.append(f"{name:<24}{counts}{scores}".rstrip())
     return "\n".join(lines)
 
 
@@ -109,7 +124,7 @@ def _place(key: tuple[str, str]) -> tuple[int, str]:
 
 
 def _row(kind: str, label: str, records: list[dict]) -> str:
-    cells = [_mean(records, measure) for measure in NAMES]
+    cells = [str(mean_interval(records, measure)) for measure in NAMES]
     if len(records) > 1:
         values = [record["scores"]["ndcg@10"]["mean"] for record in records]
         cells[0] += f" ({min(values):.3f} to {max(values):.3f})"
@@ -118,6 +133,7 @@ def _row(kind: str, label: str, records: list[dict]) -> str:
     return f"| {label} | {kind} | {' | '.join(cells)} | {len(records)} | {seconds} |"
 
 
-def _mean(records: list[dict], measure: str) -> str:
+def mean_interval(records: list[dict], measure: str) -> Interval:
+    """A score of several records of one system: mean and ends of the interval, over seeds."""
     parts = (fmean(r["scores"][measure][key] for r in records) for key in ("mean", "low", "high"))
-    return str(Interval(*parts))
+    return Interval(*parts)

@@ -45,6 +45,9 @@ REGISTER = {
         "test_metrics.test_the_paired_test_is_the_exact_permutation_test_on_few_queries",
     "metrics.recall": "test_metrics.test_recall_by_hand",
     "search.BM25Index": "test_search.test_bm25_equals_its_formula",
+    "significance.holm": "test_significance.test_holm_equals_its_formula",
+    "significance.macro_interval":
+        "test_significance.test_the_mean_of_means_counts_each_group_alike",
     "sweep.summary": "test_sweep.test_the_interval_over_seeds_equals_its_formula",
     "optimizer.learning_rate": "test_train.test_the_schedule_equals_its_formula",
     "optimizer.clip_gradients": "test_optimizer.test_clipping_equals_its_formula",

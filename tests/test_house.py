@@ -24,9 +24,9 @@ ORDER = """
     state_files state fit estimate incidents train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
-    prepare trec search fusion sentence_encoder models evaluate encode runs dry_run inspect_batch
-    report sweep plots curves diagrams diagrams_training demo commands
-    commands_training cli
+    prepare trec search fusion sentence_encoder models significance evaluate survey encode runs
+    dry_run inspect_batch report paper card sweep plots curves diagrams diagrams_training
+    demo commands commands_training commands_evaluation cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_gpu
     exercises_ablations
