@@ -22,10 +22,10 @@ CLASSES = ("lexical", "raw text", "structure", "fused", "supervised")
 def score_table(systems: Mapping[str, Mapping[str, Interval]]) -> str:
     """A plain table for a terminal: a system a line, each score with its interval."""
     more = {m: n for m, n in MORE_NAMES.items() if all(m in scores for scores in systems.values())}
-    names = NAMES | more
-    lines = ["".join(["system  ", *(f"{name:<24}" for name in names.values())]).rstrip()]
+    names, wide = NAMES | more, max([6, *map(len, systems)]) + 2
+    lines = ["".join([f"{'system':<{wide}}", *(f"{n:<24}" for n in names.values())]).rstrip()]
     for system, scores in systems.items():
-        lines.append(f"{system:<8}" + "".join(f"{scores[m]!s:<24}" for m in names).rstrip())
+        lines.append(f"{system:<{wide}}" + "".join(f"{scores[m]!s:<24}" for m in names).rstrip())
     return "\n".join(lines)
 
 

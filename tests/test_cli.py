@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ir_measures
 import numpy as np
 import pytest
 import synthetic
@@ -364,6 +365,108 @@ def test_a_warning_is_a_line_on_standard_error(
     assert main(["eval", "--model", "bm25", "--data", "world"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("contriever-lite: warning: world: 1 of 121 documents have neither")
+
+
+def test_eval_writes_what_other_tools_read(run: Callable[..., str]) -> None:
+    """Ranking and judgements, as TREC has them: ir-measures finds the figures that were printed."""
+    files = ["--trec-run", "a.trec", "--trec-qrels", "a.qrels", "--json", "a.json"]
+    run("eval", "--model", "bm25", "--data", "world", *files, "--per-query", "q.json")
+    measures = [ir_measures.nDCG @ 10, ir_measures.R @ 100, ir_measures.RR @ 10]
+    judged = list(ir_measures.read_trec_qrels("a.qrels"))
+    ranked = list(ir_measures.read_trec_run("a.trec"))
+    theirs = ir_measures.calc_aggregate(measures, judged, ranked)
+    ours = json.loads(Path("a.json").read_text())["scores"]
+    assert [ours[m]["mean"] for m in ("ndcg@10", "recall@100", "mrr@10")] == pytest.approx(
+        [theirs[m] for m in measures], abs=1e-6
+    )
+    queries = json.loads(Path("q.json").read_text())["per_query"]["ndcg@10"]
+    for metric in ir_measures.iter_calc(measures[:1], judged, ranked):
+        assert queries[metric.query_id] == pytest.approx(metric.value, abs=1e-6)
+
+
+def test_eval_scores_the_run_of_another_tool(
+    run: Callable[..., str], fails: Callable[..., str]
+) -> None:
+    first = run("eval", "--model", "bm25", "--data", "world", "--trec-run", "a.trec")
+    again = run("eval", "--model", "a.trec", "--data", "world")
+    assert first.splitlines()[-1].split()[1:] == again.splitlines()[-1].split()[1:]
+    message = "which is no document of tiny: it was made from another collection"
+    assert message in fails("eval", "--model", "a.trec", "--data", "tiny")
+    words = ["fuse", "--data", "tiny", "--trec-run", "a.trec", "--trec-run", "a.trec"]
+    assert message in fails(*words)
+
+
+def test_eval_asks_how_a_model_scores(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    words = ["eval", "--data", "world", "--model"]
+    assert "scores by cosine" in fails(*words, trained, "--score", "dot")
+    assert "--force-score needs --score" in fails(*words, trained, "--force-score")
+    assert "bm25 scores words" in fails(*words, "bm25", "--score", "dot")
+    assert (
+        run(*words, trained, "--score", "cosine").splitlines()[-1]
+        == (run(*words, trained).splitlines()[-1])
+    )
+    forced = run(*words, trained, "--score", "dot", "--force-score", "--json", "f.json")
+    assert "run, forced to dot  " in forced
+    assert json.loads(Path("f.json").read_text())["model"] == f"{trained}, forced to dot"
+
+
+def test_eval_without_titles(run: Callable[..., str]) -> None:
+    printed = run("eval", "--model", "bm25", "--data", "world", "--no-titles", "--json", "a.json")
+    assert printed.startswith("world, no titles, test: 120 documents")
+    assert json.loads(Path("a.json").read_text())["data"] == "world, no titles"
+
+
+def test_eval_on_all_that_is_here(
+    run: Callable[..., str], fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contriever_lite.survey.local_collections", lambda: ["tiny", "./world"])
+    printed = run("eval", "--model", "bm25", "--data", "all", "--json", "all.json").splitlines()
+    assert printed[0].startswith("bm25: 2 collections, ")
+    assert [line.split(",")[0] for line in printed[2:]] == ["tiny", "world"]
+    found = json.loads(Path("all.json").read_text())
+    assert list(found) == ["model", "seconds", "collections"]
+    run("eval", "--model", "bm25", "--data", "world", "--json", "one.json")
+    one = json.loads(Path("one.json").read_text())
+    assert found["collections"][1]["scores"] == one["scores"]
+    words = ["eval", "--model", "bm25", "--data", "all"]
+    assert "--data all takes no" in fails(*words, "--trec-run", "x")
+    assert "--data all takes no" in fails(*words, "--split", "dev")
+
+
+def test_report_compares_systems(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    for model, name in (("bm25", "a.json"), (trained, "b.json")):
+        run("eval", "--model", model, "--data", "world", "--per-query", name)
+    table = run("report", "--compare", "a.json", "b.json").splitlines()
+    assert table[0].startswith("| collection | system | minus | measure | difference | p | Holm's")
+    assert [line.split(" | ")[2:4] for line in table[2:]] == [
+        ["bm25", name] for name in ("nDCG@10", "R@100", "MRR@10")
+    ]
+    assert "nothing to compare" in fails("report", "--compare", "a.json")
+    assert "there is no c.json" in fails("report", "--compare", "a.json", "c.json")
+    words = ["eval", "--model", "bm25", "--data", "world", "--per-query", "a.json"]
+    assert "a.json exists already" in fails(*words)
+
+
+def test_report_beside_the_paper(run: Callable[..., str], fails: Callable[..., str]) -> None:
+    run("eval", "--model", "bm25", "--data", "world", "--json", "a.json")
+    assert "no record is of a set" in fails("report", "--paper", "a.json")
+    record = json.loads(Path("a.json").read_text())
+    Path("a.json").write_text(json.dumps({**record, "data": "scifact", "class": "lexical"}))
+    table = run("report", "--paper", "a.json")
+    assert "| bm25 | run here | " in table
+    assert "| Contriever | paper | 0.649 | 0.926 |" in table
+
+
+def test_card(run: Callable[..., str], fails: Callable[..., str], trained: str) -> None:
+    run("eval", "--model", trained, "--data", "world", "--json", "a.json")
+    words = ["card", "--model", trained, "--out", "card", "--scores", "a.json"]
+    assert run(*words).split() == ["card/README.md", "card/card.json"]
+    assert "**world**, test: 120 documents" in Path("card/README.md").read_text()
+    assert "README.md exists already" in fails(*words)
 
 
 def test_fuse_two_runs(run: Callable[..., str], trained: str) -> None:
