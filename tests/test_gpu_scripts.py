@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -94,6 +96,15 @@ def test_adaptation(run: Path, tmp_path: Path) -> None:
     (record,) = read_records([tmp_path / "records"])
     assert (record["label"], record["data"]) == (adapt.LABEL, "tiny")
     assert adapt.main([*words[:-1], "nonsense=1"]) == 1
+
+
+def test_they_need_no_library_of_the_search_wing() -> None:
+    """The machines they are for have PyTorch and its company, and often nothing else."""
+    lacking = ["faiss", "bm25s", "Stemmer", "datasets", "pyarrow", "pandas", "matplotlib", "ranx"]
+    script = f"import sys; sys.modules.update(dict.fromkeys({lacking})); import scratch, adapt"
+    here = Path(scratch.__file__).parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_training_that_the_clock_stops_goes_on(text: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests that need a GPU, and the benchmarks: bash scripts/gpu/check.sh OUT
 # About eight minutes on an H100. Every log goes to OUT; the last line counts what failed.
+# benchmarks/training.py compares with the trainer of sentence-transformers, which needs `datasets`.
 set -u
 out=${1:?name a folder for the logs}
 python=${PYTHON:-python3}
@@ -16,7 +17,7 @@ log() { # NAME COMMAND...: run a command, keep its output, go on whatever become
 }
 
 export TQDM_DISABLE=1 HF_HUB_OFFLINE=1
-log tests "$python" -m pytest -q -m gpu tests
+log tests "$python" -m pytest -q -m gpu tests/test_gpu.py
 log flops "$python" benchmarks/flops.py
 log flops_plain_batch "$python" benchmarks/flops.py --batch 256
 log training "$python" benchmarks/training.py --size base --batch 256 --precision bf16
