@@ -11,10 +11,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from sittings import Clock, score, sitting, train_within, watcher, wrap
+from sittings import Clock, score, sitting, train_within, watched, wrap
 
 from contriever_lite.config import TrainConfig, with_settings
-from contriever_lite.runs import read_config, read_corpus
+from contriever_lite.runs import read_config
 
 LABEL = "transformer, then adapted"
 
@@ -43,8 +43,7 @@ def adapted(start: Path) -> TrainConfig:
 def work(a: argparse.Namespace) -> None:
     clock, run = Clock(a.until), a.work / "run"
     config = with_settings(adapted(a.start), a.settings)
-    corpus = read_corpus(a.data, config.vocab_size, config.start)
-    options = {"evaluate": watcher(corpus, a.watch), "evaluate_every": 100}
+    options = {"judge": watched(a.watch), "evaluate_every": 100}
     train_within(clock, config, a.data, run, save_every=120.0, **options)
     clock.need(30, "the scores")
     command = shlex.join(["python", "scripts/gpu/adapt.py", *sys.argv[1:]])

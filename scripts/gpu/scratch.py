@@ -21,7 +21,7 @@ from sittings import (
     seconds_a_step,
     sitting,
     train_within,
-    watcher,
+    watched,
     wrap,
 )
 
@@ -82,7 +82,7 @@ def work(a: argparse.Namespace) -> None:
                      a.work / "masked", save_every=120.0)  # fmt: skip
         config = config.replace(start=str(a.work / "masked"))
     config = config.replace(steps=steps["contrast"])
-    options = {"evaluate": watcher(corpus, a.watch), "evaluate_every": max(1, config.steps // 8)}
+    options = {"judge": watched(a.watch), "evaluate_every": max(1, config.steps // 8)}
     train_within(clock, config, a.work / "corpus", run, save_every=120.0, **options)
     clock.need(60, "the scores")
     command = shlex.join(["python", "scripts/gpu/scratch.py", *sys.argv[1:]])

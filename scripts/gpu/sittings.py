@@ -16,10 +16,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from contriever_lite.circumstances import circumstances
-from contriever_lite.collection import load_collection
+from contriever_lite.collection import Collection, load_collection
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import UserError
@@ -94,20 +93,14 @@ def seconds_a_step(config: TrainConfig, corpus: Corpus, steps: int = 12, untimed
     return max((times[-1] - times[untimed - 1]) / (steps - untimed), 1e-3)
 
 
-def watcher(corpus: Corpus, name: str) -> Callable[[nn.Module, int], dict[str, float]] | None:
-    """Scores the encoder on a collection's development queries, NAME:SPLIT, while it trains."""
+def watched(name: str) -> Collection | None:
+    """The development queries NAME:SPLIT that score the encoder while it trains."""
     data, _, split = name.partition(":")
     try:
-        collection = load_collection(data, split or None)
+        return load_collection(data, split or None)
     except (UserError, OSError) as error:
         print(f"not watched: {error}")
         return None
-
-    def watch(encoder: nn.Module, step: int) -> dict[str, float]:
-        scores = evaluate_model("", collection, Retriever(encoder, corpus.tokenizer)).scores
-        return {f"{name} {measure}": round(found.mean, 4) for measure, found in scores.items()}
-
-    return watch
 
 
 def score(run: Path, names: Sequence[str], label: str, command: str, records: Path) -> None:
