@@ -9,27 +9,36 @@
     python scripts/record.py adapt        that bag, then trained on a collection's own documents
     ... --data scifact                    one collection only
 
+data/runs/per_query/ holds each query's scores for collections of at most 500 queries, for
+`contriever-lite report --compare`; each file is written with its record, or added to a record that
+is there if the figures come out the same again.
+
 Collections that are neither embedded nor on this machine are downloaded. A record that exists is
 kept: remove it first to make it again.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
-from contriever_lite import config, registry
+from contriever_lite import registry
 from contriever_lite.build import new_encoder
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import load_collection
-from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model, load_encoder_by_name
-from contriever_lite.files import write_json
+from contriever_lite.config import TrainConfig
+from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model
+from contriever_lite.files import new_file, write_json
 from contriever_lite.fusion import reciprocal_rank_fusion, weighted_fusion
 from contriever_lite.metrics import Run
+from contriever_lite.models import load_model
+from contriever_lite.presets import preset
 from contriever_lite.retriever import retriever_for
 from contriever_lite.runs import read_corpus
 from contriever_lite.train import fit, train
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
+PER_QUERY, FEW = RUNS / "per_query", 500  # queries of a collection
 COLLECTIONS = ("wikipedia-vital", "scifact", "squad-dev", "cranfield", "cacm", "feedbackqa")
 SEEDS = (0, 1, 2)
 CHOSEN = (
@@ -40,16 +49,16 @@ CHOSEN = (
 
 def words(data: str) -> None:
     file = RUNS / f"{data}-bm25.json"
-    if not file.exists():
+    if missing(file):
         evaluation = evaluate_model("bm25", load_collection(data))
         keep(file, evaluation, "BM25", "lexical", f"words --data {data}", chosen="defaults")
 
 
 def supervised(data: str) -> None:
     file = RUNS / f"{data}-all-MiniLM-L6-v2.json"
-    if not file.exists():
+    if missing(file):
         name = "all-MiniLM-L6-v2"
-        evaluation = evaluate_model(name, load_collection(data), load_encoder_by_name(name))
+        evaluation = evaluate_model(name, load_collection(data), load_model(name))
         keep(
             file, evaluation, name, "supervised", f"supervised --data {data}", chosen="as published"
         )
@@ -79,15 +88,15 @@ TITLE_PAIRS = 0.3
 
 
 def bag(
-    data: str, label: str, kind: str, part: str, changes: dict, preset: str | None = None
+    data: str, label: str, kind: str, part: str, changes: dict, base: str | None = None
 ) -> None:
     """Three seeds of one setting; beside each the fusion with BM25."""
     for seed in SEEDS:
         file = RUNS / f"{data}-{part}-{seed}.json"
-        if file.exists():
+        if not missing(file):
             continue
         own = "demo" if data == "wikipedia-vital" else "laptop"
-        settings = config.preset(preset or own).replace(seed=seed, **changes)
+        settings = preset(base or own).replace(seed=seed, **changes)
         corpus = read_corpus(data, settings.vocab_size, settings.start)
         settings, _ = fit(settings, corpus)
         start = time.perf_counter()
@@ -120,11 +129,14 @@ def keep(
     label: str,
     kind: str,
     command: str,
-    settings: config.TrainConfig | None = None,
+    settings: TrainConfig | None = None,
     chosen: str = CHOSEN,
     **extra: object,
 ) -> None:
-    """Write one record, and say so."""
+    """Write one record, and say so; beside it the scores of each query, if these are few."""
+    keep_queries(file, evaluation, label)
+    if file.exists():
+        return
     record = {
         **evaluation.to_dict(),
         "label": label,
@@ -136,6 +148,28 @@ def keep(
     }
     write_json(record, file)
     print(f"{file.name}: nDCG@10 {evaluation.scores['ndcg@10']}")
+
+
+def missing(file: Path) -> bool:
+    """Is there no record, or one of few queries without their scores?"""
+    if not file.exists():
+        return True
+    few = json.loads(file.read_text(encoding="utf-8"))["queries"] <= FEW
+    return few and not (PER_QUERY / file.name).exists()
+
+
+def keep_queries(file: Path, evaluation: Evaluation, label: str) -> None:
+    """Each query's scores; refused where a record is there already and its figures are others."""
+    if len(evaluation.collection.queries) > FEW or not missing(file):
+        return
+    if file.exists():
+        record = json.loads(file.read_text(encoding="utf-8"))["scores"]
+        for measure, score in evaluation.scores.items():
+            if abs(score.mean - record[measure]["mean"]) > 5e-5:
+                raise SystemExit(f"{file.name}: {measure} is {score.mean}, not the recorded one")
+    scores = {**evaluation.query_scores(), "model": label}
+    with new_file(PER_QUERY / file.name, overwrite=True) as work:
+        work.write_text(json.dumps(scores, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -1,0 +1,73 @@
+"""Recorded runs: made by their script as they stand, with each query's scores beside the few."""
+
+import json
+from pathlib import Path
+
+import pytest
+import record
+
+from contriever_lite.report import read_records
+from contriever_lite.significance import read_query_scores
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for records."""
+    monkeypatch.setattr(record, "RUNS", tmp_path)
+    monkeypatch.setattr(record, "PER_QUERY", tmp_path / "per_query")
+    monkeypatch.setattr(record, "SEEDS", (0,))
+    return tmp_path
+
+
+SMALL = {"steps": 2, "dimension": 8, "vocab_size": 300, "batch_size": 8}
+
+
+def test_records_and_their_queries_scores(runs: Path) -> None:
+    record.words("tiny")
+    record.bag("tiny", "bag", "raw text", "raw", SMALL)
+    names = ["tiny-bm25.json", "tiny-raw-0.json", "tiny-raw-fused-0.json"]
+    assert sorted(path.name for path in runs.glob("*.json")) == names
+    for found in read_records([runs]):
+        assert found["command"].startswith("python scripts/record.py ")
+        assert found["class"] in ("lexical", "raw text", "fused")
+    files = [runs / "per_query" / name for name in names]
+    systems = [read_query_scores(file) for file in files]
+    assert [system["model"] for system in systems] == ["BM25", "bag", "bag + BM25"]
+    before = files[1].read_bytes()
+    files[1].unlink()
+    record.bag("tiny", "bag", "raw text", "raw", SMALL)
+    assert files[1].read_bytes() == before, "made again, to the same scores"
+
+
+def test_scores_that_are_not_those_of_the_record_are_refused(runs: Path) -> None:
+    record.words("tiny")
+    (runs / "per_query" / "tiny-bm25.json").unlink()
+    file = runs / "tiny-bm25.json"
+    found = json.loads(file.read_text())
+    found["scores"]["mrr@10"]["mean"] -= 0.01
+    file.write_text(json.dumps(found))
+    with pytest.raises(SystemExit, match=r"tiny-bm25\.json: mrr@10 is"):
+        record.words("tiny")
+    assert not list((runs / "per_query").iterdir())
+
+
+def test_many_queries_leave_no_file(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "FEW", 3)
+    record.words("tiny")
+    assert [path.name for path in runs.iterdir()] == ["tiny-bm25.json"]
+
+
+def test_what_stands_in_the_repository_fits_its_records() -> None:
+    root = Path(record.__file__).resolve().parents[1] / "data" / "runs"
+    files = sorted((root / "per_query").glob("*.json"))
+    assert files
+    for file in files:
+        whole, queries = json.loads((root / file.name).read_text()), read_query_scores(file)
+        assert (whole["label"], whole["data"], whole["split"]) == (
+            queries["model"], queries["data"], queries["split"],
+        )  # fmt: skip
+        for measure, values in queries["per_query"].items():
+            assert len(values) == whole["queries"]
+            mean = sum(values.values()) / len(values)
+            assert mean == pytest.approx(whole["scores"][measure]["mean"], abs=6e-5)
+    assert sum(file.stat().st_size for file in files) < 400_000
