@@ -55,6 +55,8 @@ REGISTER = {
     "views.inverse_cloze": "test_views.test_inverse_cloze_equals_its_formula",
     "quantise.quantise": "test_quantise.test_a_number_moves_by_at_most_half_a_level",
     "warm_start.warm_start": "test_warm_start.test_known_and_fresh_numbers_stand_side_by_side",
+    "cross_encoder.train_cross_encoder":
+        "test_cross_encoder.test_it_learns_which_candidate_is_the_answer_and_repeats_itself",
     "views.random_crop":
         "test_views.test_random_crop_draws_lengths_and_starts_as_its_formula_says",
 }  # fmt: skip
