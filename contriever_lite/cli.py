@@ -19,6 +19,7 @@ def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, An
 _MODEL = _option("--model", required=True, metavar="RUN|bm25|HF-NAME", help="what retrieves")
 _DATA = _option("--data", required=True, metavar="NAME|DIR", help="a collection or BEIR folder")
 _SPLIT = _option("--split", metavar="NAME", help="which judgements (default: test)")
+_SCORE = _option("--score", choices=SCORES, help="for a model that does not say how it scores")
 _JSON = _option("--json", metavar="FILE", help="write the scores as JSON too; replaces FILE")
 _NEW = "written whole; must not exist yet"
 
@@ -86,12 +87,12 @@ COMMANDS = {
         _option("--all", action="store_true", help="all pairs and all of each"),
     ]),
     "encode": (commands.encode, "turn documents into vectors (.npz: ids, vectors)", [
-        _MODEL,
+        _MODEL, _SCORE,
         _option("--data", required=True, metavar="NAME|DIR|FILE|CORPUS", help="the documents"),
         _option("--out", required=True, metavar="VECTORS", help=_NEW),
     ]),
     "search": (commands.search, "answer one query", [
-        _MODEL, _DATA, _option("query"),
+        _MODEL, _DATA, _SCORE, _option("query"),
         _option("--k", type=int, default=10, metavar="N", help="how many answers (default 10)"),
     ]),
     "eval": (commands_evaluation.evaluate, "score a model on a collection", [
@@ -101,7 +102,7 @@ COMMANDS = {
                 help="a collection, a BEIR folder, or all that are on this machine; cqadupstack "
                 "is the mean of its forums"),
         _SPLIT, _JSON,
-        _option("--score", choices=SCORES, help="for a model that does not say how it scores"),
+        _SCORE,
         _option("--force-score", action="store_true",
                 help="use --score against what the model says: a wrong number, to look at"),
         _option("--no-titles", action="store_true", help="search documents without their titles"),

@@ -41,7 +41,7 @@ def encode(arguments: Namespace) -> None:
 
     path = Path(arguments.out.removesuffix(".npz") + ".npz")
     with new_file(path) as work:
-        ids, vectors = encode_documents(arguments.model, arguments.data)
+        ids, vectors = encode_documents(arguments.model, arguments.data, arguments.score)
         np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
 
@@ -51,9 +51,12 @@ def search(arguments: Namespace) -> None:
     from contriever_lite.collection import load_collection
     from contriever_lite.evaluate import retrieve
     from contriever_lite.metrics import ranking
+    from contriever_lite.models import load_model
 
-    collection = load_collection(arguments.data)
-    scores = retrieve(arguments.model, collection, {"query": arguments.query}, arguments.k)["query"]
+    a = arguments
+    collection = load_collection(a.data)
+    encoder = None if a.model == "bm25" else load_model(a.model, a.score)
+    scores = retrieve(a.model, collection, {"query": a.query}, a.k, encoder)["query"]
     for place, document in enumerate(ranking(scores), 1):
         text = collection.corpus[document]
         title = text["title"] or document

@@ -11,16 +11,19 @@ from contriever_lite.collection import load_collection
 from contriever_lite.corpus import Corpus
 from contriever_lite.documents import SUFFIXES, stream_documents
 from contriever_lite.errors import ConfigError
-from contriever_lite.evaluate import load_encoder_by_name
 from contriever_lite.hub import PREFIX
+from contriever_lite.models import load_model
 from contriever_lite.retriever import Retriever
 
 
-def encode_documents(model: str, data: str) -> tuple[Sequence[str], np.ndarray]:
-    """(N ids, (N, D) vectors). model: a run, or a name (evaluate.py). data: a collection's name or
-    BEIR folder, whose own ids are given; or a prepared corpus, files (a pattern), or a data set of
-    the hub, whose documents are numbered from 1. ConfigError if the model cannot read tokens."""
-    encoder = load_encoder_by_name(model)
+def encode_documents(
+    model: str, data: str, score: str | None = None
+) -> tuple[Sequence[str], np.ndarray]:
+    """(N ids, (N, D) vectors). model, score: as models.load_model has them. data: a collection's
+    name or BEIR folder, whose own ids are given; or a prepared corpus, files (a pattern), or a data
+    set of the hub, whose documents are numbered from 1. ConfigError if the model cannot read
+    tokens."""
+    encoder = load_model(model, score)
     if (Path(data) / "manifest.json").is_file():
         if not isinstance(encoder, Retriever):
             raise ConfigError(f"{model} cannot read the tokens of {data}; give it the documents")

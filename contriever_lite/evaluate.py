@@ -130,7 +130,8 @@ def _answers(run: Run, same: set[str], k: int | None = None) -> Run:
 
 
 def notes_on(collection: Collection, encoder: Encoder | None = None) -> tuple[str, ...]:
-    """What to know about figures on this collection: documents cut, self-matches left out."""
+    """What to know about figures on this collection: documents cut, prompts not
+    used, self-matches left out."""
     notes = []
     if encoder is not None:
         cut, longest = cut_texts(encoder, collection.texts())
@@ -139,6 +140,8 @@ def notes_on(collection: Collection, encoder: Encoder | None = None) -> tuple[st
                 f"{cut:,} of {len(collection.corpus):,} documents are longer than the "
                 f"{longest:,} tokens that the model reads: the rest of each is not searched."
             )
+        if prompts := sorted(filter(None, getattr(encoder, "prompts", {}).values())):
+            notes.append(f"The model's prompts ({', '.join(prompts)}) are not put before texts.")
     if same := len(collection.self_matches()):
         notes.append(
             f"{same:,} queries have the id of a document, which is left out of their answers."

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from contriever_lite.batch import TokenBatch
 from contriever_lite.errors import ConfigError
@@ -187,6 +188,6 @@ def cut_texts(encoder: Encoder, texts: Sequence[str]) -> tuple[int, int]:
     ]  # a token is a byte or more
     if not doubtful:
         return 0, 0
-    starts = range(0, len(doubtful), BLOCK)
+    starts = tqdm(range(0, len(doubtful), BLOCK), "long texts", leave=False, delay=2)
     found = (lengths(doubtful[start : start + BLOCK]) for start in starts)
     return sum(length > longest for block in found for length in block), int(longest)

@@ -82,6 +82,11 @@ class SentenceEncoder:
         return [len(ids) for ids in found["input_ids"]]
 
     @property
+    def prompts(self) -> dict[str, str]:
+        """What the model would have before queries and documents; not put there."""
+        return self.model.prompts or {}
+
+    @property
     def longest(self) -> float:
         """Tokens of a text that the model reads; infinite for a bag of words."""
         return self.model.max_seq_length or float("inf")

@@ -13,10 +13,12 @@ import ir_measures
 import numpy as np
 import pytest
 import synthetic
+import tiny
 
 from contriever_lite import __version__, cli
 from contriever_lite import demo as demo_module
 from contriever_lite.beir_writer import write_beir
+from contriever_lite.build import new_encoder
 from contriever_lite.cli import COMMANDS, main
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, DataError, UserError
@@ -410,6 +412,21 @@ def test_eval_asks_how_a_model_scores(
     forced = run(*words, trained, "--score", "dot", "--force-score", "--json", "f.json")
     assert "run, forced to dot  " in forced
     assert json.loads(Path("f.json").read_text())["model"] == f"{trained}, forced to dot"
+
+
+def test_a_model_that_says_nothing_is_asked_for_by_every_command(
+    run: Callable[..., str], fails: Callable[..., str]
+) -> None:
+    corpus = synthetic.corpus()
+    config = tiny.TINY.replace(specials=True)
+    Retriever(new_encoder(config, corpus), corpus.tokenizer).save("hub-model")
+    Path("hub-model/contriever_lite.json").unlink()
+    for words in (["encode", "--out", "v"], ["search", "--k", "2", QUERY], ["eval"]):
+        common = [words[0], "--model", "hub-model", "--data", "world", *words[1:]]
+        assert "nothing says how hub-model scores" in fails(*common)
+        assert run(*common, "--score", "cosine")
+    vectors = np.load("v.npz")["vectors"]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_eval_without_titles(run: Callable[..., str]) -> None:

@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from contriever_lite import sentence_encoder as module
 from contriever_lite.build import new_encoder
 from contriever_lite.errors import CheckpointError, ConfigError
-from contriever_lite.evaluate import retrieve
+from contriever_lite.evaluate import notes_on, retrieve
 from contriever_lite.models import PUBLISHED, Published, cut_texts, load_model
 from contriever_lite.pretrained import READING
 from contriever_lite.retriever import Retriever
@@ -217,4 +217,9 @@ def test_what_a_sentence_transformer_does_not_read_is_counted(foreign: str, tmp_
     model = load_model(str(exported))
     fits = "b " * (model.longest - 2)
     assert cut_texts(model, [fits + "b", fits, fits * 3]) == (2, model.longest)
-    assert cut_texts(load_model(str(static_model(tmp_path / "s", "dot"))), [fits * 9]) == (0, 0)
+    static = load_model(str(static_model(tmp_path / "s", "dot")))
+    assert cut_texts(static, [fits * 9]) == (0, 0)
+    assert notes_on(synthetic.world(), static) == ()
+    static.model.prompts = {"query": "query: ", "document": ""}
+    (note,) = notes_on(synthetic.world(), static)
+    assert note == "The model's prompts (query: ) are not put before texts."
