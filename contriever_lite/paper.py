@@ -29,6 +29,14 @@ KINDS = {
     LABELLED: "Labelled pairs",
 }
 OURS = {"supervised": LABELLED}  # the class of a record -> the kind it is shown under
+KIND_OF_MODEL = {  # for records that state no class, as `eval --json` writes them
+    "bm25": LEXICAL,
+    "facebook/contriever": RAW,
+    "bert-base-uncased": RAW,
+    "princeton-nlp/unsup-simcse-bert-base-uncased": RAW,
+    "facebook/contriever-msmarco": LABELLED,
+    "all-MiniLM-L6-v2": LABELLED,
+}
 
 TABLE_11 = """
                 BM25      BERT      SimCSE    REALM     Contriever
@@ -137,7 +145,8 @@ def beside_the_paper(paths: Iterable[str | Path]) -> str:
         usual = "dev" if record["data"] == "msmarco" else "test"
         if published(record["data"]) and record["split"] == usual:
             rows = sets.setdefault(record["data"], {})
-            rows.setdefault((record["class"], record["label"]), []).append(record)
+            kind = record["class"] or KIND_OF_MODEL.get(record["model"], "")
+            rows.setdefault((kind, record["label"]), []).append(record)
     if not sets:
         raise DataError("no record is of a set of the paper's BEIR tables; eval --data scifact")
     blocks = [_block(data, sets[data]) for data in _cells(TABLE_11) if data in sets]

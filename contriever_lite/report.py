@@ -16,7 +16,10 @@ from contriever_lite.metrics import Interval
 NAMES = {"ndcg@10": "nDCG@10", "recall@100": "R@100", "mrr@10": "MRR@10"}
 MORE_NAMES = {"recall_cap@100": "capped R@100"}  # where a collection has them
 NEEDED = ("model", "data", "split", "documents", "queries", "scores")
-CLASSES = ("lexical", "raw text", "structure", "fused", "supervised")
+CLASSES = (
+    "lexical", "raw text", "structure", "fused", "helped by labelled models", "mined pairs",
+    "supervised",
+)  # fmt: skip
 
 
 def score_table(systems: Mapping[str, Mapping[str, Interval]]) -> str:

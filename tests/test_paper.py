@@ -67,6 +67,8 @@ def test_classes_are_never_in_one_table(tmp_path: Path) -> None:
         write(tmp_path, name, kind)
     write(tmp_path, "mine", "raw text", "cranfield")
     write(tmp_path, "dev", "raw text", split="dev")
+    write(tmp_path, "hub", "", model="facebook/contriever-msmarco")
+    write(tmp_path, "stranger", "")
     text = beside_the_paper([tmp_path])
     assert text.startswith("## scifact\n")
     assert "cranfield" not in text
@@ -75,6 +77,8 @@ def test_classes_are_never_in_one_table(tmp_path: Path) -> None:
     for name, kind in kinds.items():
         (where,) = [title for title, table in tables.items() if f"| {name} | run here |" in table]
         assert where == KINDS[OURS.get(kind, kind)]
+    assert "| hub | run here |" in tables[KINDS["labelled pairs"]]
+    assert "| stranger | run here |" in tables["class not stated"]
     raw = tables[KINDS["raw text"]]
     assert "| Contriever | paper | 0.649 | 0.926 |" in raw
     assert "| mine | run here | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] |" in raw
