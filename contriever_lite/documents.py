@@ -2,12 +2,14 @@
 ids, queries or judgements.
 
 A source is one of
+
 - a collection's name, or a BEIR folder (its corpus file alone is read);
 - a file of JSON lines, each an object with a string "text" and perhaps a string "title", plain or
   packed: .jsonl, .jsonl.gz, .jsonl.xz, .jsonl.bz2, .jsonl.zst (this one needs zstandard);
 - a parquet file with such columns (needs pyarrow);
 - a folder or a pattern ("web/*.parquet") of such files, read in the order of their names;
 - a data set of the Hugging Face hub, "hub:wikimedia/wikipedia:20231101.en" (hub.py).
+
 Other fields and columns are ignored; `Fields` says which ones to read instead of text and title.
 """
 

@@ -27,7 +27,7 @@ from contriever_lite.corpus_writer import CorpusWriter
 from contriever_lite.documents import TEXT_AND_TITLE, Fields, locate_documents, stream_documents
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.files import new_file, refuse_to_overwrite, write_json
-from contriever_lite.tokenising import tokenised
+from contriever_lite.tokenising import tokenise_batches
 from contriever_lite.vocabulary import Vocabulary
 
 
@@ -67,7 +67,7 @@ def prepare_corpus(
         with CorpusWriter(work, save_every) as writer, _bar(sources) as bar:
             streams = [stream_documents(source, fields, bar) for source in sources]
             rest = islice(chain.from_iterable(streams), writer.documents, None)
-            with closing(tokenised(batches(rest), file, workers)) as parts:
+            with closing(tokenise_batches(batches(rest), file, workers)) as parts:
                 for part in parts:
                     writer.append(part)
             if not writer.documents:

@@ -20,7 +20,9 @@ from contriever_lite.errors import ConfigError
 from contriever_lite.tokens import load_tokenizer
 
 
-def tokenised(documents: Iterable[Documents], tokenizer: Path, workers: int) -> Iterator[Tokenised]:
+def tokenise_batches(
+    documents: Iterable[Documents], tokenizer: Path, workers: int
+) -> Iterator[Tokenised]:
     """Each batch tokenised, in order, by the tokenizer in a file. workers: processes; 1: this one,
     with the threads of `tokenizers`. No more than two batches a worker are waiting at a time.
     Raises ConfigError where a worker dies."""

@@ -32,7 +32,7 @@ INSTALLED = {
 }
 # What Colab brings (its runtime of August 2026), as far as this book uses it.
 REFERENCE = "facebookresearch/contriever"  # may be linked to
-OPTIONAL = {"zstandard"}  # asked for by name where it is missing
+OPTIONAL = {"datasets", "pyarrow", "zstandard"}  # asked for by name where it is missing
 PRESENT = set(
     "IPython accelerate filelock google huggingface_hub matplotlib numpy pandas safetensors scipy"
     " tokenizers torch tqdm transformers".split()

@@ -108,7 +108,7 @@ def test_memory_holds_a_few_batches_however_many_documents(
     TOKENIZER.save(str(file))
     for workers, most in ((1, 1), (2, 5)):
         taken = 0
-        parts = tokenising.tokenised(endless(), file, workers)
+        parts = tokenising.tokenise_batches(endless(), file, workers)
         for number in range(1, 8):
             tokens, lengths, titles = next(parts)
             assert TOKENIZER.decode(tokens.tolist()).replace(" ", "") in ("", str(number))
