@@ -490,7 +490,9 @@ def test_fuse_two_runs(run: Callable[..., str], trained: str) -> None:
     for model, name in (("bm25", "a"), (trained, "b")):
         run("eval", "--model", model, "--data", "world", "--trec-run", name)
     words = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b"]
-    printed = run(*words, "--json", "fused.json", "--out", "fused.trec")
+    files = ["--json", "fused.json", "--out", "fused.trec", "--per-query", "queries.json"]
+    printed = run(*words, *files)
+    assert len(json.loads(Path("queries.json").read_text())["per_query"]["ndcg@10"]) == 20
     found = json.loads(Path("fused.json").read_text())
     assert found["model"] == "fused"
     assert f"{found['scores']['ndcg@10']['mean']:.3f}" in printed

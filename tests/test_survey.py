@@ -44,21 +44,21 @@ def test_local_collections_are_those_whose_files_are_there(data: Path) -> None:
 
 def test_the_forums_are_twelve_and_count_alike(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(FORUMS) == 12
-    for number, forum in enumerate(FORUMS):
-        write_beir(part(forum, 1 + number % 3), data / forum)
+    some = FORUMS[:3]
+    monkeypatch.setattr(module, "FORUMS", some)
+    for number, forum in enumerate(some):
+        write_beir(part(forum, 1 + number), data / forum)
     found = evaluate_named("bm25", "cqadupstack")
-    alone = [evaluate_named("bm25", forum) for forum in FORUMS]
+    alone = [evaluate_named("bm25", forum) for forum in some]
     for measure, score in found.scores.items():
-        mean = sum(each.scores[measure].mean for each in alone) / 12
-        assert score.mean == pytest.approx(mean)
+        assert score.mean == pytest.approx(sum(e.scores[measure].mean for e in alone) / 3)
         assert score.low <= score.mean <= score.high
     record = found.to_dict()
-    assert (record["data"], record["documents"]) == ("cqadupstack", 12 * 120)
-    assert record["queries"] == sum(len(each.collection.queries) for each in alone)
+    assert (record["data"], record["documents"]) == ("cqadupstack", 3 * 120)
+    assert record["queries"] == sum(len(each.collection.queries) for each in alone) == 12
     assert record["seconds"] > 0
     whole = score_queries(found.run, found.collection.qrels)
     assert whole == {measure: found.per_query[measure] for measure in whole}
-    monkeypatch.setattr(module, "FORUMS", FORUMS[:2])
     bare = evaluate_named("bm25", "cqadupstack", titles=False)
     assert bare.to_dict()["data"] == "cqadupstack, no titles"
 
