@@ -2,13 +2,13 @@
 
 What moves figures more than methods do is decided here, once:
 
-- Documents are searched as title + " " + text (`without_titles` leaves titles out). What is longer
-  than a model reads is cut off, and the number of such documents is said.
-- A document that is its own query (ArguAna, Quora: the same id) is left out of that query's
-  answers before they are cut at k (`Collection.self_matches`), as BEIR does.
-- Equal scores stand in descending order of document id, as in trec_eval (`metrics.ranking`).
-- Every judged query counts; one without an answer, or without a relevant document, scores 0.
-- TREC-COVID, whose queries have hundreds of relevant documents, gets capped recall beside recall.
+    titles          title + " " + text is searched; Collection.without_titles leaves titles out
+    long documents  are cut at what the model reads, and their number is said (notes)
+    self-matches    a document that is its own query (ArguAna, Quora: the same id) is left out of
+                    that query's answers before they are cut at k (Collection.self_matches)
+    ties            stand in descending order of document id, as in trec_eval (metrics.ranking)
+    queries         every judged one counts; without an answer, or without a relevant document, 0
+    trec-covid      has hundreds of relevant documents a query: capped recall beside the plain one
 """
 
 from __future__ import annotations
