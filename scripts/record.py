@@ -7,6 +7,8 @@
     python scripts/record.py titles       the same with title-to-body pairs
     python scripts/record.py wiki         the bag of Wikipedia text that ships, never adapted
     python scripts/record.py adapt        that bag, then trained on a collection's own documents
+    python scripts/record.py methods      the bag by other unsupervised methods, one budget for all:
+                                          records in data/runs/methods/
     ... --data scifact                    one collection only
 
 data/runs/per_query/ holds each query's scores for collections of at most 500 queries, for
@@ -87,6 +89,44 @@ def adapt(data: str) -> None:
 TITLE_PAIRS = 0.3
 
 
+CROPS = {"query_tokens": None, "key_crop": (0.05, 0.5), "query_delete": 0.1, "key_delete": 0.1}
+ONCE = {"query_views": 1, "once": False}  # inverse cloze has one query a document
+METHODS = {  # of preset laptop; MoCo's momentum is the best of sweep `momentum` on its dev queries
+    "no step": {"steps": 0},
+    "crops": CROPS,
+    "crops, MoCo": {**CROPS, "objective": "moco", "momentum": 0.9, "symmetric": False},
+    "inverse cloze": {"pair": "inverse_cloze", "query_delete": 0.0, "key_delete": 0.0},
+    "dropout alone (SimCSE)": {**CROPS, "query_crop": (1.0, 1.0), "key_crop": (1.0, 1.0)},
+    "short query, long key": {},
+}
+
+
+def methods(data: str) -> None:
+    """The same bag, batch, steps and rate, and other pairs or negatives; a bag's dropout is that of
+    its words, a tenth of them."""
+    for seed in SEEDS:
+        for name, changes in METHODS.items():
+            file = RUNS / "methods" / f"{data}-{name.split(' (')[0].replace(' ', '-')}-{seed}.json"
+            file = file.with_name(file.name.replace(",", ""))
+            if not file.exists():
+                settings = preset("laptop").replace(seed=seed, **{**ONCE, **changes})
+                found, extra = trained(data, f"bag: {name}", settings)
+                keep(file, found, f"bag: {name}", "raw text", f"methods --data {data}", **extra)
+
+
+def trained(data: str, label: str, settings: TrainConfig) -> tuple[Evaluation, dict[str, object]]:
+    """A bag trained on a collection's documents and scored there; what its record says besides."""
+    corpus = read_corpus(data, settings.vocab_size, settings.start)
+    settings, _ = fit(settings, corpus)
+    start = time.perf_counter()
+    encoder = train(settings, corpus) if settings.steps else new_encoder(settings, corpus)
+    seconds = time.perf_counter() - start
+    retriever = retriever_for(encoder, corpus.tokenizer, settings)
+    found = evaluate_model(label, load_collection(data), retriever)
+    about = {"training_seconds": round(seconds, 1), "seed": settings.seed, "settings": settings}
+    return found, about
+
+
 def bag(
     data: str, label: str, kind: str, part: str, changes: dict, base: str | None = None
 ) -> None:
@@ -97,20 +137,13 @@ def bag(
             continue
         own = "demo" if data == "wikipedia-vital" else "laptop"
         settings = preset(base or own).replace(seed=seed, **changes)
-        corpus = read_corpus(data, settings.vocab_size, settings.start)
-        settings, _ = fit(settings, corpus)
-        start = time.perf_counter()
-        encoder = train(settings, corpus) if settings.steps else new_encoder(settings, corpus)
-        seconds = time.perf_counter() - start
-        retriever = retriever_for(encoder, corpus.tokenizer, settings)
-        collection = load_collection(data)
-        found = evaluate_model(label, collection, retriever)
-        extra = {"training_seconds": round(seconds, 1), "seed": seed, "settings": settings}
+        found, extra = trained(data, label, settings)
         keep(file, found, label, kind, f"{part} --data {data}", **extra)
         if settings.steps:
+            collection = found.collection
             both = [evaluate_model("bm25", collection).run, found.run]
             fused = evaluate("fused", fuse(both, part), collection)
-            name, extra["seed"] = f"{label} + BM25", seed
+            name = f"{label} + BM25"
             fused_file = RUNS / f"{data}-{part}-fused-{seed}.json"
             keep(fused_file, fused, name, "fused", f"{part} --data {data}", **extra)
 
@@ -134,7 +167,8 @@ def keep(
     **extra: object,
 ) -> None:
     """Write one record, and say so; beside it the scores of each query, if these are few."""
-    keep_queries(file, evaluation, label)
+    if file.parent == RUNS:
+        keep_queries(file, evaluation, label)
     if file.exists():
         return
     record = {
@@ -173,7 +207,7 @@ def keep_queries(file: Path, evaluation: Evaluation, label: str) -> None:
 
 
 def main() -> None:
-    known = (words, supervised, untrained, raw, titles, wiki, adapt)
+    known = (words, supervised, untrained, raw, titles, wiki, adapt, methods)
     parts = {part.__name__: part for part in known}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
