@@ -22,7 +22,7 @@ from contriever_lite.state_files import read_state, states_in
 
 Series = dict[str, tuple[list[int], list[float]]]  # name -> (steps, values)
 APART = ("step", "seconds")
-UNITS = {"loss": "nats", "accuracy": "share of queries", "deviation": "1 = spread evenly"}
+UNITS = {"loss": "nats", "accuracy": "share of queries", "deviation": "1 / sqrt(D) = spread evenly"}
 
 
 def read_log(run: str | Path) -> Series:
