@@ -14,6 +14,8 @@ TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "contriever_lite"
 
 REGISTER = {
+    "contrasts.contrast":
+        "test_contrasts.test_contrast_is_the_permutation_test_on_few_queries",
     "criterion.Criterion": "test_criterion.test_it_is_its_function_with_settings",
     "diagnostics.deviation": "test_diagnostics.test_deviation_equals_a_loop",
     "diagnostics.effective_rank": "test_diagnostics.test_effective_rank_equals_its_formula",
