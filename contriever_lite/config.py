@@ -179,7 +179,7 @@ def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
 
 
 def _value(text: str) -> Any:
-    for attempt in (text, text.lower(), f"[{text}]"):
+    for attempt in (text, text.lower(), f"[{text}]") if text else ():
         try:
             return json.loads(attempt)
         except json.JSONDecodeError:

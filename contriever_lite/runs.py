@@ -99,7 +99,7 @@ def train_run(
     _settle(config, sources, out, resume, write=processes.is_main_process)
     processes.wait_for_everyone()
     start = time.perf_counter()
-    options["evaluate"] = judge and partial(_scores, judge, corpus.tokenizer, config)
+    options.setdefault("evaluate", judge and partial(_scores, judge, corpus.tokenizer, config))
     encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
     seconds["training"] = round(time.perf_counter() - start, 1)
     retriever = retriever_for(encoder, corpus.tokenizer, config)

@@ -150,6 +150,7 @@ def test_replace_makes_a_copy_and_refuses_unknown_names() -> None:
         (["query_tokens=4,32", "query_tokens=null"], {"query_tokens": None}),
         (["query_tokens=None"], {"query_tokens": None}),
         (["steps = 5"], {"steps": 5}),
+        (["start=wiki", "start="], {"start": ""}),
     ],
 )
 def test_settings_of_a_command_line(words: list[str], expected: dict) -> None:
