@@ -76,7 +76,7 @@ def _interval(mean: float, drawn: np.ndarray) -> Interval:
     return Interval(float(mean), float(low), float(high))
 
 
-def verdict(difference: Interval) -> str:
+def judgement(difference: Interval) -> str:
     """What an interval of a difference says: "better", "worse" or "cannot tell"."""
     if difference.low > 0:
         return "better"

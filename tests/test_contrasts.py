@@ -9,8 +9,8 @@ import pytest
 from contriever_lite.contrasts import (
     contrast,
     first_ranks,
+    judgement,
     read_analysis,
-    verdict,
     widest_gaps,
 )
 from contriever_lite.errors import DataError
@@ -81,7 +81,7 @@ def test_widest_gaps_first_and_ties_by_rank_then_id() -> None:
     [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (-0.1, 0.1, "cannot tell")],
 )
 def test_verdict(low: float, high: float, says: str) -> None:
-    assert verdict(Interval((low + high) / 2, low, high)) == says
+    assert judgement(Interval((low + high) / 2, low, high)) == says
 
 
 def test_read_analysis_names_queries_by_place(tmp_path: Path) -> None:
