@@ -13,6 +13,7 @@ to make it again. Bags trained on a collection's own documents are kept in runs/
 """
 
 import argparse
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -97,7 +98,14 @@ class Task:
         return Trial(name, seed, seconds, self.test(encoder, self.corpus, self.config))
 
     def choose(self) -> dict[str, Any]:
-        """Learning rate and temperature, by the held-out labels, with all others and seed 0."""
+        """Learning rate and temperature, by the held-out labels, with all others and seed 0; those
+        of a recorded curve are not searched again."""
+        file = RECORDS / f"curve-{self.data}-{self.start}.json"
+        if file.exists():
+            chosen = json.loads(file.read_text(encoding="utf-8"))["chosen"]
+            rate, temperature = chosen["learning_rate"], chosen["temperature"]
+            self.config = self.config.replace(learning_rate=rate, temperature=temperature)
+            return chosen
         encoder, found = self.encoder(0), {}
         for rate, temperature in product(RATES, TEMPERATURES):
             best = self.finetune(
@@ -211,7 +219,7 @@ def negatives(data: str) -> dict[str, Any]:
             found = mine(run, taught.qrels, 10, margin)
             mined[f"+ mined by {name}{guard}"] = numbered(found, task.labels, ids)
     chosen = task.choose()
-    for (name, hard), seed in product(mined.items(), SEEDS[data]):
+    for (name, hard), seed in product(mined.items(), range(3)):
         begin = process_time()
         best = task.finetune(start, task.labels, hard, seed=seed)
         trials.append(task.trial(name, seed, best.encoder, process_time() - begin))
@@ -230,15 +238,18 @@ def transfer(data: str) -> dict[str, Any]:
     task, trials = Task(data, WIKIPEDIA), {other: [] for other in COLLECTIONS}
     chosen = task.choose()
     collections = {other: load_collection(other, "test") for other in COLLECTIONS}
+    start = task.encoder(0)
     for seed in range(3):
-        start = task.encoder(seed)
-        taught = task.finetune(start, task.labels, seed=seed)
-        for name, encoder in (("before", start), ("after", taught.encoder)):
-            retriever = retriever_for(encoder, task.corpus.tokenizer, task.config)
-            for other, collection in collections.items():
-                found = evaluate_model(name, collection, retriever)
-                trials[other].append(Trial(name, seed, found.seconds, found.per_query))
-                say(data, seed, name, other, trials[other][-1].score())
+        taught = task.finetune(start, task.labels, seed=seed).encoder
+        retriever = retriever_for(taught, task.corpus.tokenizer, task.config)
+        for other, collection in collections.items():
+            found = evaluate_model("after", collection, retriever)
+            trials[other].append(Trial("after", seed, found.seconds, found.per_query))
+            say(data, seed, other, trials[other][-1].score())
+    before = retriever_for(start, task.corpus.tokenizer, task.config)
+    for other, collection in collections.items():
+        found = evaluate_model("before", collection, before).per_query
+        trials[other] += [Trial("before", seed, 0.0, found) for seed in range(3)]
     results = {other: record(found, "before") for other, found in trials.items()}
     return {"chosen": chosen, "results": results}
 
