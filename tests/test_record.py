@@ -39,6 +39,31 @@ def test_records_and_their_queries_scores(runs: Path) -> None:
     assert files[1].read_bytes() == before, "made again, to the same scores"
 
 
+def test_other_methods_have_the_same_budget(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = record.METHODS
+    budget = {"batch_size", "learning_rate", "query_views", "dimension", "window", "vocab_size"}
+    assert not any(budget & changes.keys() for changes in known.values())
+    assert {changes.get("steps", "all") for changes in known.values()} == {0, "all"}
+    some = {name: {**known[name], **SMALL} for name in ("inverse cloze", "crops, MoCo")}
+    monkeypatch.setattr(record, "METHODS", some)
+    record.methods("tiny")
+    found = read_records([runs / "methods"])
+    assert {each["label"] for each in found} == {"bag: inverse cloze", "bag: crops, MoCo"}
+    assert {each["class"] for each in found} == {"raw text"}
+    assert [each["config"]["objective"] for each in found] == ["moco", "in_batch"]
+    assert not (runs / "per_query").exists()
+
+
+def test_the_recorded_methods_are_complete() -> None:
+    folder = Path(record.__file__).resolve().parents[1] / "data" / "runs" / "methods"
+    for found in read_records([folder]):
+        assert found["label"].removeprefix("bag: ") in record.METHODS
+        for key in ("commit", "versions", "device", "date", "chosen_on", "training_seconds"):
+            assert found[key] not in (None, ""), key
+        assert found["command"] == f"python scripts/record.py methods --data {found['data']}"
+        assert found["config"]["seed"] == found["seed"]
+
+
 def test_scores_that_are_not_those_of_the_record_are_refused(runs: Path) -> None:
     record.words("tiny")
     (runs / "per_query" / "tiny-bm25.json").unlink()
