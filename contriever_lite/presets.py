@@ -59,6 +59,7 @@ PRESETS = {
         dimension=512,  # BERT small (Turc et al. 2019), on the words of the bag that ships
         layers=4,
         heads=8,
+        normalise=True,  # from random layers the plain product learns next to nothing (chapter 08)
         queue_size=32_768,
         momentum=0.999,
         batch_size=2048,
