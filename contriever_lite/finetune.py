@@ -35,8 +35,7 @@ class Finetuned:
 class FromLabels(nn.Module):
     """The batch's other answers are a query's negatives, and so are all mined documents.
 
-    forward(batch) -> the criterion's loss, a scalar. Queries and documents go through one encoder
-    in one forward, and all receive gradient. A document that is known to answer a query is never
+    Queries and documents go through one encoder in one forward, and all receive gradient. A document that is known to answer a query is never
     its negative.
     """
 
@@ -45,6 +44,7 @@ class FromLabels(nn.Module):
         self.encoder, self.criterion = encoder, criterion
 
     def forward(self, batch: LabelBatch) -> Tensor:
+        """The criterion's loss, a scalar."""
         texts = [batch.pairs.query, batch.pairs.key, batch.negatives]
         q, k, negatives = self.encoder(concatenate(texts)).split([len(rows) for rows in texts])
         return self.criterion(q, k, negatives, ignore=batch.ignore)
