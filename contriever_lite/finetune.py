@@ -35,8 +35,8 @@ class Finetuned:
 class FromLabels(nn.Module):
     """The batch's other answers are a query's negatives, and so are all mined documents.
 
-    Queries and documents go through one encoder in one forward, and all receive gradient. A document that is known to answer a query is never
-    its negative.
+    Queries and documents go through one encoder in one forward, and all receive gradient. A
+    document that is known to answer a query is never its negative.
     """
 
     def __init__(self, encoder: nn.Module, criterion: nn.Module) -> None:
