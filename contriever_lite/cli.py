@@ -9,6 +9,7 @@ from typing import Any
 from contriever_lite import __version__, commands, commands_evaluation, commands_training
 from contriever_lite.config import OBJECTIVES
 from contriever_lite.errors import UserError
+from contriever_lite.mining import NEGATIVES
 from contriever_lite.sentence_encoder import SCORES
 
 
@@ -78,6 +79,22 @@ COMMANDS = {
         _option("--tensorboard", action="store_true", help="write RUN/tensorboard too"),
         _option("--dry-run", action="store_true",
                 help="show the settings, check that all is there, estimate memory and time; stop"),
+    ]),
+    "finetune": (commands_training.finetune, "teach a model a collection's labels", [
+        _option("--model", required=True, metavar="RUN|wiki|HF-NAME", help="what to start from"),
+        _DATA,
+        _option("--out", required=True, metavar="RUN", help=_NEW),
+        _option("--split", default="train", metavar="NAME",
+                help="the judgements to learn from (default train)"),
+        _option("--hold-out", type=float, default=0.1, metavar="SHARE",
+                help="of the labels, to choose the best state by (default 0.1)"),
+        _option("--every", type=int, default=10, metavar="STEPS",
+                help="how often these are scored (default 10)"),
+        _option("--negatives", choices=NEGATIVES, default=NEGATIVES[0],
+                help="of the batch, or one mined for each query too, by BM25 or by itself"),
+        _option("--set", dest="settings", nargs="+", action="extend", default=[],
+                metavar="key=value", help="change settings, as learning_rate=0.003"),
+        _option("--seed", type=int, metavar="N"),
     ]),
     "batch": (commands_training.batch, "show what a run reads at one step", [
         _option("--run", required=True, metavar="RUN", help="a run's folder, finished or not"),

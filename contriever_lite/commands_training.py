@@ -49,6 +49,21 @@ def train(arguments: Namespace) -> None:
         print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
 
 
+def finetune(arguments: Namespace) -> None:
+    """Teach a model the labels of a collection and leave a run's folder."""
+    from contriever_lite.finetune_run import finetune_run
+
+    a = arguments
+    settings = [*a.settings, *([f"seed={a.seed}"] if a.seed is not None else [])]
+    place = a.model, a.data, a.out, a.split
+    taught = finetune_run(*place, a.hold_out, a.negatives, a.every, settings)
+    before, after, total = taught.scores[0], taught.scores[taught.steps], max(taught.scores)
+    print(f"{a.out}: {taught.labels:,} labels; {taught.held_out:,} more were held out, of which "
+          f"{taught.seen:,} have an answer that a label names")  # fmt: skip
+    print(f"nDCG@10 on those held out: {before:.3f} before, {after:.3f} kept, "
+          f"after {taught.steps:,} of {total:,} steps")  # fmt: skip
+
+
 def batch(arguments: Namespace) -> None:
     """Print what a run reads at one step."""
     from contriever_lite.inspect_batch import show_batch

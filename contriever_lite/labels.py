@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +78,12 @@ def read_labels(collection: Collection, tokenizer: Tokenizer) -> Labels:
     texts = [collection.queries[query] for query in ids]
     found = tokenizer.encode_batch(texts, add_special_tokens=False)
     return Labels(ids, ragged([f.ids for f in found]), tuple(answers[query] for query in ids))
+
+
+def part(collection: Collection, labels: Labels) -> Collection:
+    """The collection with the queries of these labels alone."""
+    queries = {query: collection.queries[query] for query in labels.ids}
+    return replace(collection, queries=queries, qrels={q: collection.qrels[q] for q in queries})
 
 
 def numbered(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contriever_lite.errors import ConfigError
 from contriever_lite.metrics import Qrels, Run, ranking
 
+NEGATIVES = ("in-batch", "bm25", "own")  # of the batch alone, or also mined, and by what
+
 
 def mine(
     run: Run, qrels: Qrels, count: int = 10, margin: float | None = 0.95, skip: int = 0

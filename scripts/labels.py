@@ -33,7 +33,7 @@ from contriever_lite.evaluate import evaluate_model, retrieve
 from contriever_lite.files import write_json
 from contriever_lite.finetune import Finetuned, finetune
 from contriever_lite.fit import fit
-from contriever_lite.labels import Labels, Numbers, numbered, read_labels
+from contriever_lite.labels import Labels, Numbers, numbered, part, read_labels
 from contriever_lite.metrics import Run, bootstrap_interval, score_queries
 from contriever_lite.mining import mine
 from contriever_lite.presets import preset
@@ -116,12 +116,6 @@ class Task:
         self.config = self.config.replace(learning_rate=rate, temperature=temperature)
         tried = {f"rate {r:g}, tau {t:g}": round(score, 4) for (r, t), score in found.items()}
         return {"learning_rate": rate, "temperature": temperature, "held_out": tried}
-
-
-def part(collection: Collection, labels: Labels) -> Collection:
-    """The collection with the queries of these labels alone."""
-    queries = {query: collection.queries[query] for query in labels.ids}
-    return replace(collection, queries=queries, qrels={q: collection.qrels[q] for q in queries})
 
 
 def groups(task: Task) -> dict[str, set[str]]:
