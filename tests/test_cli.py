@@ -93,7 +93,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def test_every_command_of_the_contract_is_there_with_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    contract = "demo data prepare train batch encode search eval fuse report card export"
+    contract = "demo data prepare train finetune batch encode search eval fuse report card export"
     assert list(COMMANDS) == contract.split()
     for words in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit) as end:
