@@ -8,7 +8,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import Wedge
 
-from contriever_lite import diagrams, diagrams_training, plots
+from contriever_lite import diagrams, diagrams_retrieval, diagrams_training, plots
+from contriever_lite.fusion import reciprocal_rank_fusion
+from contriever_lite.metrics import ranking
 
 # diagram -> some of the words that must be read in it
 WORDS: dict[Callable, tuple[str, ...]] = {
@@ -19,6 +21,16 @@ WORDS: dict[Callable, tuple[str, ...]] = {
     diagrams.ablation: ("base", "one change", "difference", "seeds", "queries"),
     diagrams_training.bag_and_transformer: ("bag", "transformer", "dog", "sum", "mean", "layer 2"),
     diagrams_training.kill_and_resume: ("killed", "resumed", "kill -9", "state", "same bits"),
+    diagrams_training.one_number: ("search", "ranking", "judgements", "which queries count?"),
+    diagrams_retrieval.fused_ranks: ("BM25", "dense", "fused", "1/62", "1/63"),
+    diagrams_retrieval.seen_and_new: (
+        "training queries",
+        "documents",
+        "test queries",
+        "seen",
+        "new",
+    ),
+    diagrams_retrieval.apart_and_together: ("q", "d", "q · d", "a cross-encoder", "score"),
 }
 
 
@@ -166,3 +178,38 @@ def test_on_three_gpus_keys_are_gathered_and_gradients_averaged() -> None:
     dashed = [arrow for arrow in arrows if arrow.get_linestyle() == "--"]
     assert len(arrows) == 3 * 7 + 4
     assert len(dashed) == 3 * 3 + 4
+
+
+def columns(ax: plt.Axes) -> dict[float, str]:
+    """x -> the letters that stand there, from above."""
+    found: dict[float, list[tuple[float, str]]] = {}
+    for text in ax.texts:
+        if text.get_text() in set("ABCDEFG"):
+            x, y = text.get_position()
+            found.setdefault(x, []).append((-y, text.get_text()))
+    return {x: "".join(letter for _, letter in sorted(found[x])) for x in sorted(found)}
+
+
+def test_fused_ranks_are_those_of_reciprocal_rank_fusion() -> None:
+    left, fused, right = columns(diagrams_retrieval.fused_ranks()).values()
+    runs = [{"q": {d: -float(i) for i, d in enumerate(letters)}} for letters in (left, right)]
+    assert "".join(ranking(reciprocal_rank_fusion(runs)["q"])[:4]) == fused
+    assert fused[0] not in (left[0], right[0])
+
+
+def test_seen_and_new_points_as_it_says() -> None:
+    """A test query is seen if, and only if, its arrow ends where a label's does."""
+    ax = diagrams_retrieval.seen_and_new()
+    arrows = [t.xy for t in ax.texts if getattr(t, "arrow_patch", None)]
+    labels, tests = ({y for x, y in arrows if x == side} for side in (8.4, 11.6))
+    words = {t.get_position()[1]: t.get_text() for t in ax.texts if t.get_text() in ("seen", "new")}
+    assert {y: y in labels for y in tests} == {y: words[y] == "seen" for y in tests}
+    assert len(tests) == 3
+
+
+def test_only_the_cross_encoder_joins_the_two_texts() -> None:
+    """Three words and two: 3 x 3 + 2 x 2 threads apart, 5 x 5 together."""
+    ax = diagrams_retrieval.apart_and_together()
+    left = [line for line in ax.lines if line.get_xdata()[0] < 10]
+    assert (len(left), len(ax.lines) - len(left)) == (13, 25)
+    assert sum(line.get_color() == plots.RED for line in ax.lines) == 12

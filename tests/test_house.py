@@ -28,6 +28,7 @@ ORDER = """
     evaluate survey encode runs
     dry_run inspect_batch report paper card sweep labels mining finetune finetune_run
     cross_encoder plots curves diagrams diagrams_training
+    diagrams_retrieval
     demo commands commands_training commands_evaluation cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_gpu
