@@ -1,4 +1,4 @@
-"""Pictures of mechanisms, continued: transformers, and what happens around a training run.
+"""Pictures of mechanisms, continued: transformers, what happens around a training run, evaluation.
 
 As in diagrams.py, each function draws on the axes given or on new ones and returns them.
 """
@@ -92,4 +92,30 @@ def gathered(ax: "Axes | None" = None) -> "Axes":
             arrow(ax, (left + 5.8, 6.6), (left + 9.9, 6.6), dashed=True)
             arrow(ax, (left + 9.9, 6.9), (left + 5.8, 6.9), dashed=True)
     box(ax, 0.4, 0.4, 19.2, 1.2, "gradients, averaged over all GPUs", BLUE, 0.3)
+    return ax
+
+
+def one_number(ax: "Axes | None" = None) -> "Axes":
+    """How an evaluation becomes one number, from above, and the six decisions on the way (red) that
+    move it."""
+    ax = canvas(20, 15, ax)
+    box(ax, 0.2, 13.2, 5.6, 1.4, "documents")
+    box(ax, 0.2, 9.4, 5.6, 1.4, "queries")
+    box(ax, 0.2, 5.5, 5.6, 1.4, "judgements")
+    stages = (
+        (11.3, "search", "titles?   dot or cosine?", BLUE),
+        (8.4, "ranking", "itself left out?   ties?", GREY),
+        (5.5, "measure", "recall capped?", GREY),
+        (2.6, "average", "which queries count?", GREY),
+    )
+    for y, name, question, colour in stages:
+        box(ax, 8.2, y, 4.2, 1.4, name, colour)
+        ax.text(12.8, y + 0.7, question, color=RED, va="center", fontsize=11)
+        if y > 3:
+            arrow(ax, (10.3, y), (10.3, y - 1.5))
+    arrow(ax, (5.8, 13.9), (8.2, 12.5))
+    arrow(ax, (5.8, 10.3), (8.2, 11.6))
+    arrow(ax, (5.8, 6.2), (8.2, 6.2))
+    arrow(ax, (10.3, 2.6), (10.3, 1.4))
+    ax.text(10.3, 0.7, "mean [low, high]", ha="center", va="center", fontweight="bold")
     return ax
