@@ -38,9 +38,9 @@ class CorpusWriter:
         saved = json.loads(progress.read_text()) if progress.exists() else {}
         self.documents, self.tokens = saved.get("documents", 0), saved.get("tokens", 0)
         self.files = [
-            _cut(folder / "tokens.npy", HEADER + 4 * self.tokens if saved else 0),
-            _cut(folder / "lengths", 8 * self.documents),
-            _cut(folder / "titles", 4 * self.documents),
+            cut(folder / "tokens.npy", HEADER + 4 * self.tokens if saved else 0),
+            cut(folder / "lengths", 8 * self.documents),
+            cut(folder / "titles", 4 * self.documents),
         ]
         if not saved:
             _write_header(self.files[0], 0)
@@ -88,12 +88,12 @@ class CorpusWriter:
         return done
 
 
-def _cut(path: Path, size: int) -> BinaryIO:
+def cut(path: Path, size: int) -> BinaryIO:
     """A file opened to be written on from `size` bytes."""
     file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 - closed in __exit__
     if file.seek(0, os.SEEK_END) < size:
         file.close()
-        raise DataError(f"{path} is shorter than progress.json says; prepare the corpus again")
+        raise DataError(f"{path} is shorter than was noted; remove its folder to start anew")
     file.seek(size)
     file.truncate()
     return file

@@ -67,7 +67,7 @@ class BM25Index:
 
         if not (0 <= k1 < float("inf") and 0 <= b <= 1):
             raise ConfigError(f"k1 is {k1} and b is {b}; allowed: k1 0 or more, b from 0 to 1")
-        order = _tie_order(ids, len(texts), "texts")
+        order = tie_order(ids, len(texts), "texts")
         self.language = language
         self.ids = [ids[i] for i in order]
         words = tokenize([texts[i] for i in order], language)
@@ -78,7 +78,7 @@ class BM25Index:
 
     def search(self, queries: Mapping[str, str], k: int = 100) -> Run:
         """Query id -> text in; query id -> at most k documents that share a word with it out."""
-        _check_k(k)
+        check_k(k)
         words = tokenize(list(queries.values()), self.language)
         pairs = zip(queries, words, strict=True)
         bar = tqdm(pairs, "BM25 search", len(words), leave=False, delay=2)
@@ -106,8 +106,8 @@ class DenseIndex:
     """
 
     def __init__(self, vectors: np.ndarray, ids: Sequence[str]) -> None:
-        vectors = _matrix(vectors)
-        order = _tie_order(ids, len(vectors), "vectors")
+        vectors = as_matrix(vectors)
+        order = tie_order(ids, len(vectors), "vectors")
         self.ids = [ids[i] for i in order]
         self._index = _flat_index(vectors.shape[1])
         self._index.add(vectors[order])
@@ -118,9 +118,9 @@ class DenseIndex:
         A score's last digits may move with the number of queries searched together (faiss changes
         its kernel). Raises DataError as the constructor does, and where D is not the documents'.
         """
-        _check_k(k)
-        vectors = _matrix(vectors)
-        _tie_order(ids, len(vectors), "vectors")
+        check_k(k)
+        vectors = as_matrix(vectors)
+        tie_order(ids, len(vectors), "vectors")
         if vectors.shape[1] != self._index.d:
             found = f"queries have {vectors.shape[1]} dimensions, documents {self._index.d}"
             raise DataError(f"{found}: encode both with the same model")
@@ -154,8 +154,7 @@ class _Brute:
         self.vectors = vectors
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        scores = queries @ self.vectors.T
-        rows = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        rows = np.argsort(-(scores := queries @ self.vectors.T), axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, rows, axis=1), rows
 
 
@@ -167,7 +166,7 @@ def _flat_index(dimension: int) -> Any:
     return faiss.IndexFlatIP(dimension)
 
 
-def _tie_order(ids: Sequence[str], count: int, what: str) -> list[int]:
+def tie_order(ids: Sequence[str], count: int, what: str) -> list[int]:
     """Check the ids; return positions by descending id, so that position breaks ties."""
     if len(ids) != count:
         raise DataError(f"{len(ids)} ids for {count} {what}: give one id to each")
@@ -182,17 +181,19 @@ def _named(ids: Sequence[str], rows: np.ndarray, scores: np.ndarray) -> dict[str
     return dict(zip([ids[i] for i in rows.tolist()], scores.tolist(), strict=True))
 
 
-def _matrix(vectors: np.ndarray) -> np.ndarray:
+def as_matrix(vectors: np.ndarray) -> np.ndarray:
+    """Check vectors (N, D) and return them as float32, row by row."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or not vectors.shape[1]:
         raise DataError(f"vectors have shape {vectors.shape}; wanted: (count, dimensions)")
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
-        row = int(finite.argmin())
-        raise DataError(f"vector {row} of {len(vectors)} is not finite: did the training diverge?")
+        row = f"vector {finite.argmin()} of {len(vectors)}"
+        raise DataError(f"{row} is not finite: did the training diverge?")
     return vectors
 
 
-def _check_k(k: int) -> None:
+def check_k(k: int) -> None:
+    """Raise ConfigError where k is less than 1."""
     if k < 1:
         raise ConfigError(f"k is {k}; allowed: 1 or more documents")

@@ -31,6 +31,9 @@ REGISTER = {
     "fusion.weighted_fusion": "test_fusion.test_zscore_fusion_by_hand",
     "diagnostics.alignment": "test_diagnostics.test_alignment_and_uniformity_equal_loops",
     "hardware.hours": "test_hardware.test_hours",
+    "index_costs.bytes_per_vector":
+        "test_indexes.test_bytes_by_formula_are_those_that_faiss_writes",
+    "index_costs.work_per_query": "test_indexes.test_work_by_formula_is_what_faiss_counts",
     "key_queue.KeyQueue": "test_key_queue.test_any_sequence_of_pushes_equals_a_list",
     "loss.decoupled": "test_loss.test_decoupled_equals_a_loop",
     "loss.sigmoid": "test_loss.test_sigmoid_equals_a_loop",
@@ -56,6 +59,7 @@ REGISTER = {
     "divergence.Divergence": "test_divergence.test_a_run_diverges_above_its_limit",
     "views.inverse_cloze": "test_views.test_inverse_cloze_equals_its_formula",
     "quantise.quantise": "test_quantise.test_a_number_moves_by_at_most_half_a_level",
+    "truncation.principal_axes": "test_truncation.test_principal_axes_equal_their_formula",
     "warm_start.warm_start": "test_warm_start.test_known_and_fresh_numbers_stand_side_by_side",
     "cross_encoder.train_cross_encoder":
         "test_cross_encoder.test_it_learns_which_candidate_is_the_answer_and_repeats_itself",

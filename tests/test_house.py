@@ -24,15 +24,16 @@ ORDER = """
     state_files state fit estimate incidents train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
-    prepare trec search fusion sentence_encoder models significance analysis contrasts
+    prepare trec search index_settings index_costs indexes truncation fusion sentence_encoder models
+    encoded blocks significance analysis contrasts
     evaluate survey encode runs
     dry_run inspect_batch report paper card sweep labels mining finetune finetune_run
-    cross_encoder plots curves diagrams diagrams_training
+    cross_encoder plots plots_search curves diagrams diagrams_training
     diagrams_retrieval
     demo commands commands_training commands_evaluation cli
     exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_transformer exercises_trust exercises_gpu
-    exercises_ablations exercises_failures exercises_labels
+    exercises_ablations exercises_failures exercises_labels exercises_beir
 """.split()
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 HEAVY = ("bm25s", "datasets", "faiss", "matplotlib", "sentence_transformers")
