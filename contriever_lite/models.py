@@ -1,6 +1,7 @@
 """Models by name, and what each declares: above all, how it scores.
 
     RUN, or a model folder     ours: its files say how it reads, pools and scores
+    wiki                       the bag that ships with the package, where no folder is called so
     all-MiniLM-L6-v2, ...      sentence-transformers, by folder or by name: its files say so too
     facebook/contriever, ...   published encoders whose files do not: PUBLISHED says it, with source
     any other encoder          a folder, or a name on the Hugging Face hub: the mean of the last
@@ -31,6 +32,7 @@ from contriever_lite.pretrained import READING, load_pretrained
 from contriever_lite.retriever import Retriever
 from contriever_lite.sentence_encoder import BLOCK, SCORES, SentenceEncoder, is_sentence_transformer
 from contriever_lite.transformer import TransformerEncoder, framed
+from contriever_lite.warm_start import SHIPPED
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def load_model(name: str, score: str | None = None, force: bool = False) -> Enco
 def _open(name: str, score: str | None) -> tuple[Encoder, str | None, str]:
     """The encoder, how it says that it scores (None: it does not), and where it says so."""
     folder = Path(name)
+    if not folder.exists() and name in {path.name for path in SHIPPED.iterdir() if path.is_dir()}:
+        folder = SHIPPED / name
     if _is_ours(folder):
         ours = Retriever.load(folder)
         return ours, "cosine" if ours.encoder.normalise else "dot", "so its folder says"

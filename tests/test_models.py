@@ -40,6 +40,16 @@ def test_a_name_may_be_a_run_or_a_model_folder(retriever: Retriever, tmp_path: P
         load_model(str(folder))
 
 
+def test_the_model_that_ships_has_a_name_where_no_folder_has_it(
+    retriever: Retriever, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = load_model("wiki").encode(["a retriever"])
+    assert shipped.shape == (1, 512)
+    retriever.save(tmp_path / "wiki")
+    assert load_model("wiki").encode(["a b"]).tolist() == retriever.encode(["a b"]).tolist()
+
+
 def test_a_name_that_nothing_answers_to_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match="no model 'no-such-model': neither a run") as error:
         load_model("no-such-model")
