@@ -3,7 +3,6 @@
     python scripts/labels.py curve        a learning curve, from three starts
     python scripts/labels.py negatives    which negatives
     python scripts/labels.py transfer     labels of one collection, queries of the others
-    python scripts/labels.py rerank       a cross-encoder over the first 100 of BM25
     ... --data scifact                    one collection only (curve, negatives)
 
 Labels are the training queries of scifact and feedbackqa, and the dev half of wikipedia-vital. A
@@ -258,11 +257,11 @@ WHERE = {
 
 
 def keep(name: str, data: str, make: Callable[[], dict[str, Any]], command: str) -> None:
-    """Write one record, unless it is there."""
+    """Write one record of scripts/`command`, unless it is there."""
     file = RECORDS / f"{name}.json"
     if file.exists():
         return
-    about = {"command": f"python scripts/labels.py {command}", "data": data, "split": "test"}
+    about = {"command": f"python scripts/{command}", "data": data, "split": "test"}
     about["chosen_on"] = f"a tenth of {TRAIN.get(data, 'train')}, held out"
     RECORDS.mkdir(parents=True, exist_ok=True)
     write_json({**about, **make(), **circumstances()}, file)
@@ -279,10 +278,11 @@ def main() -> None:
     for name in arguments.part:
         for data in arguments.data or WHERE[name]:
             if name != "curve":
-                keep(f"{name}-{data}", data, partial(PARTS[name], data), f"{name} --data {data}")
+                command = f"labels.py {name} --data {data}"
+                keep(f"{name}-{data}", data, partial(PARTS[name], data), command)
                 continue
             for start in arguments.start or STARTS:
-                command = f"curve --data {data} --start {start}"
+                command = f"labels.py curve --data {data} --start {start}"
                 keep(f"curve-{data}-{start}", data, partial(curve, data, start), command)
 
 

@@ -9,7 +9,7 @@ import synthetic
 import torch
 
 from contriever_lite.batch import TokenBatch
-from contriever_lite.cross_encoder import CrossEncoder, rerank, train_cross_encoder
+from contriever_lite.cross_encoder import CrossEncoder, rerank, shares, train_cross_encoder
 from contriever_lite.errors import TrainingError
 from contriever_lite.labels import Labels, first_tokens, read_labels
 from contriever_lite.warm_start import new_transformer
@@ -22,9 +22,12 @@ CONFIG = synthetic.SMALL.replace(
 )  # fmt: skip
 
 
-def new() -> CrossEncoder:
+RARITY = torch.linspace(0.1, 1.0, CORPUS.tokenizer.get_vocab_size())
+
+
+def new(**helps: object) -> CrossEncoder:
     start = new_transformer(CONFIG, CORPUS.tokenizer)
-    return CrossEncoder(start.model, start.reading)
+    return CrossEncoder(start.model, start.reading, **helps)
 
 
 def test_it_reads_query_and_document_in_one_row_and_scores_cls() -> None:
@@ -69,6 +72,57 @@ def test_it_learns_which_candidate_is_the_answer_and_repeats_itself() -> None:
     again = train_cross_encoder(CONFIG, new(), CORPUS, few, hard)
     assert losses(again, few, hard) == after
     assert not trained.training
+
+
+def test_words_that_stand_in_both_texts_are_marked() -> None:
+    """The word vectors that the model reads: those of tokens in both, special ones apart, moved by
+    the mark times their rarity."""
+    plain, marked = new().eval(), new(rarity=RARITY).eval()
+    queries = TokenBatch(torch.tensor([50, 51, 52]), torch.tensor([2, 1]))
+    documents = TokenBatch(torch.tensor([51, 60, 51, 62]), torch.tensor([3, 1]))
+    seen = []
+    for model in (plain, marked):
+        hook = model.model.register_forward_pre_hook(
+            lambda _, words, named: seen.append(named["inputs_embeds"]), with_kwargs=True
+        )
+        with torch.no_grad():
+            if model.mark is not None:
+                model.mark.fill_(1.0)
+            model(queries, documents)
+        hook.remove()
+    moved = (seen[1] - seen[0]).mean(2)
+    expected = torch.zeros(2, 8)
+    expected[0, [2, 4, 6]] = RARITY[51]  # [CLS] 50 51 [SEP] 51 60 51 [SEP]
+    assert torch.allclose(moved, expected, atol=1e-6)
+
+
+def test_the_first_stage_counts_from_the_start() -> None:
+    with_first, without = new(first=True).eval(), new().eval()
+    texts = LABELS.batch([0, 1])
+    first = torch.tensor([0.5, 1.0])
+    moved = with_first(texts, texts, first) - without(texts, texts)
+    assert torch.allclose(moved, 10 * first, atol=1e-5)
+
+
+def test_shares_of_a_run() -> None:
+    scores = {"a": 6.0, "b": 4.0, "c": 2.0}
+    assert shares(scores, ["b", "a", "elsewhere", "c"]).tolist() == [0.5, 1.0, 0.0, 0.0]
+    assert shares({"a": 3.0}, ["a"]).tolist() == [0.0]
+    assert shares({}, []).tolist() == []
+
+
+def test_helps_are_learnt() -> None:
+    documents = WORLD.document_ids()
+    run = {q: {d: float(d in WORLD.qrels[q]) for d in documents} for q in LABELS.ids}
+    hard = [np.setdiff1d(np.arange(120), answers)[::9] for answers in LABELS.answers]
+    model = new(rarity=RARITY, first=True)
+    config = CONFIG.replace(steps=5)
+    train_cross_encoder(config, model, CORPUS, LABELS, hard, run=run, documents=documents)
+    assert model.mark.abs().sum() > 0
+    assert model.first.item() != 10
+    found = rerank(model, run, LABELS.take([0]), CORPUS, documents, CONFIG.window, depth=20)
+    relevant = WORLD.qrels[LABELS.ids[0]]
+    assert set(sorted(found[LABELS.ids[0]], key=found[LABELS.ids[0]].get)[-12:]) == set(relevant)
 
 
 def test_re_ranking_scores_the_first_documents_alone() -> None:
