@@ -366,9 +366,7 @@ def test_a_file_that_lost_its_end_is_told(
         with pytest.raises(KeyboardInterrupt):
             prepare_corpus(sources, tmp_path / "made", TOKENIZER, save_every=0)
     os.truncate(tmp_path / "made.part" / "tokens.npy", 300)
-    with pytest.raises(
-        DataError, match=r"tokens\.npy is shorter than progress\.json says; prepare"
-    ):
+    with pytest.raises(DataError, match=r"tokens\.npy is shorter than was noted; remove"):
         prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
     prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
 
