@@ -129,6 +129,7 @@ def sentence_transformers(config: TrainConfig, corpus: Corpus) -> float:
             max_steps=config.steps, learning_rate=config.learning_rate, report_to="none",
             save_strategy="no", logging_strategy="no", disable_tqdm=True,
             bf16=config.precision == "bf16", fp16=config.precision == "fp16",
+            use_cpu=not torch.cuda.is_available(),
             dataloader_num_workers=2 if torch.cuda.is_available() else 0,
         )  # fmt: skip
         data = Dataset.from_dict(texts)

@@ -68,13 +68,13 @@ def train(
     keep_freed_memory()
     accelerator = _accelerator()
     config, usable = fit(config, corpus, accelerator.num_processes)
-    objective = new_objective(config, encoder or new_encoder(config, corpus), corpus.tokenizer)
+    encoder = new_encoder(config, corpus) if encoder is None else encoder
+    objective = new_objective(config, encoder, corpus.tokenizer)
     run = RunState(state, config, corpus, save_every, keep)
     pairs_of = partial(_pairs_of_step, accelerator, corpus, usable, config, views)
-    look = evaluate and _looking(evaluate, objective, config)
+    looks = evaluate and _looking(evaluate, objective, config), evaluate_every, config.steps
     watched = {"pairs": config.batch_size, "tensorboard": tensorboard, "bar": True}
-    every = (evaluate_every, config.steps)
-    journal = Journal(log, look, *every, **watched) if accelerator.is_main_process else Journal()
+    journal = Journal(log, *looks, **watched) if accelerator.is_main_process else Journal()
     device = accelerator.device
     with enough_memory(config, objective, pairs_of), prepared(config, objective, device) as scaler:
         accelerator.scaler = scaler
