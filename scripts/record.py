@@ -9,6 +9,7 @@
     python scripts/record.py adapt        that bag, then trained on a collection's own documents
     python scripts/record.py methods      the bag by other unsupervised methods, one budget for all:
                                           records in data/runs/methods/
+    python scripts/record.py transformers a small transformer by them, from nothing: there too
     ... --data scifact                    one collection only
 
 data/runs/per_query/ holds each query's scores for collections of at most 500 queries, for
@@ -101,17 +102,40 @@ METHODS = {  # of preset laptop; MoCo's momentum is the best of sweep `momentum`
 }
 
 
+TRANSFORMERS = {  # of preset cpu-transformer, with words from nothing and the paper's dropout
+    "no step": {"steps": 0},
+    "masked words": {"objective": "mlm"},
+    "dropout alone (SimCSE)": METHODS["dropout alone (SimCSE)"]
+    | {"query_delete": 0.0, "key_delete": 0.0},
+    "crops": CROPS,
+}
+
+
 def methods(data: str) -> None:
     """The same bag, batch, steps and rate, and other pairs or negatives; a bag's dropout is that of
     its words, a tenth of them."""
+    base = preset("laptop").replace(**ONCE)
+    several(data, "bag", base, METHODS, f"methods --data {data}")
+
+
+def transformers(data: str) -> None:
+    """The same transformer, batch, steps and rate, and other training."""
+    base = preset("cpu-transformer").replace(start="", dropout=0.1)
+    several(data, "transformer", base, TRANSFORMERS, f"transformers --data {data}")
+
+
+def several(
+    data: str, kind: str, base: TrainConfig, changes: dict[str, dict], command: str
+) -> None:
+    """Three seeds of each change."""
     for seed in SEEDS:
-        for name, changes in METHODS.items():
-            file = RUNS / "methods" / f"{data}-{name.split(' (')[0].replace(' ', '-')}-{seed}.json"
-            file = file.with_name(file.name.replace(",", ""))
+        for name, change in changes.items():
+            part = f"{kind}: {name}".split(" (")[0].replace(": ", "-").replace(", ", "-")
+            file = RUNS / "methods" / f"{data}-{part.replace(' ', '-')}-{seed}.json"
             if not file.exists():
-                settings = preset("laptop").replace(seed=seed, **{**ONCE, **changes})
-                found, extra = trained(data, f"bag: {name}", settings)
-                keep(file, found, f"bag: {name}", "raw text", f"methods --data {data}", **extra)
+                settings = base.replace(**{"seed": seed, **change})
+                found, extra = trained(data, f"{kind}: {name}", settings)
+                keep(file, found, f"{kind}: {name}", "raw text", command, **extra)
 
 
 def trained(data: str, label: str, settings: TrainConfig) -> tuple[Evaluation, dict[str, object]]:
@@ -207,7 +231,7 @@ def keep_queries(file: Path, evaluation: Evaluation, label: str) -> None:
 
 
 def main() -> None:
-    known = (words, supervised, untrained, raw, titles, wiki, adapt, methods)
+    known = (words, supervised, untrained, raw, titles, wiki, adapt, methods, transformers)
     parts = {part.__name__: part for part in known}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
