@@ -2,6 +2,9 @@
 
     python benchmarks/million.py [--documents 1000000] [--out FOLDER] [--json FILE]
 
+--out keeps the vectors, and those of a thousand queries (FOLDER-queries.npy): scripts/indexes.py
+compares indexes with them.
+
 Documents: the beginnings of two sentences of wikipedia-vital, ten words each, drawn from a seed.
 Encoder: the bag `wiki` that ships with the package, cut to 64 principal axes of wikipedia-vital.
 Each encoding and each search is a process of its own, whose peak memory the system reports: of a
@@ -32,7 +35,8 @@ from contriever_lite.retriever import Retriever
 from contriever_lite.truncation import first_numbers, principal_axes
 from contriever_lite.warm_start import SHIPPED
 
-DIMENSION, WORDS, QUERIES = 64, 10, 200
+DIMENSION, WORDS = 64, 10
+QUERIES, SEARCHED = 1000, 200  # encoded and kept; searched
 
 
 class ShortWiki:
@@ -67,7 +71,8 @@ def work(what: str, folder: Path, count: int, resume: bool) -> None:
     else:
         asked = list(collection.queries)[:QUERIES]
         vectors = encoder.encode([collection.queries[q] for q in asked])
-        search_blocks(EncodedCorpus.open(folder), vectors, asked)
+        np.save(f"{folder}-queries.npy", vectors)
+        search_blocks(EncodedCorpus.open(folder), vectors[:SEARCHED], asked[:SEARCHED])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": time.process_time() - start, "megabytes": peak}))
 

@@ -82,8 +82,7 @@ COMMANDS = {
     ]),
     "finetune": (commands_training.finetune, "teach a model a collection's labels", [
         _option("--model", required=True, metavar="RUN|wiki|HF-NAME", help="what to start from"),
-        _DATA,
-        _option("--out", required=True, metavar="RUN", help=_NEW),
+        _DATA, _option("--out", required=True, metavar="RUN", help=_NEW),
         _option("--split", default="train", metavar="NAME",
                 help="the judgements to learn from (default train)"),
         _option("--hold-out", type=float, default=0.1, metavar="SHARE",
@@ -107,10 +106,14 @@ COMMANDS = {
         _MODEL, _SCORE,
         _option("--data", required=True, metavar="NAME|DIR|FILE|CORPUS", help="the documents"),
         _option("--out", required=True, metavar="VECTORS", help=_NEW),
+        _option("--block", type=int, metavar="N",
+                help="write a folder instead, with N documents in memory at a time"),
+        _option("--resume", action="store_true", help="go on with a folder that was cut off"),
     ]),
     "search": (commands.search, "answer one query", [
         _MODEL, _DATA, _SCORE, _option("query"),
         _option("--k", type=int, default=10, metavar="N", help="how many answers (default 10)"),
+        _option("--vectors", metavar="FOLDER", help="what encode --block made of the documents"),
     ]),
     "eval": (commands_evaluation.evaluate, "score a model on a collection", [
         _option("--model", required=True, metavar="RUN|bm25|HF-NAME|TREC-RUN",
@@ -118,8 +121,7 @@ COMMANDS = {
         _option("--data", required=True, metavar="NAME|DIR|all",
                 help="a collection, a BEIR folder, or all that are on this machine; cqadupstack "
                 "is the mean of its forums"),
-        _SPLIT, _JSON,
-        _SCORE,
+        _SPLIT, _JSON, _SCORE,
         _option("--force-score", action="store_true",
                 help="use --score against what the model says: a wrong number, to look at"),
         _option("--no-titles", action="store_true", help="search documents without their titles"),

@@ -2,10 +2,15 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contriever_lite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from contriever_lite.collection import Collection
+    from contriever_lite.models import Encoder
 
 
 def demo(arguments: Namespace) -> None:
@@ -35,13 +40,18 @@ def data(arguments: Namespace) -> None:
 
 
 def encode(arguments: Namespace) -> None:
-    """Write the vectors of a source's documents, with their ids."""
-    from contriever_lite.encode import encode_documents
+    """Write the vectors of a source's documents, with their ids: a file, or a folder in blocks."""
+    from contriever_lite.encode import encode_documents, encode_to_folder
     from contriever_lite.files import new_file
 
-    path = Path(arguments.out.removesuffix(".npz") + ".npz")
+    a = arguments
+    if a.block is not None or a.resume:
+        made = encode_to_folder(a.model, a.data, a.out, a.score, a.block, a.resume)
+        print(f"{made.folder}: {made.documents:,} vectors of {made.dimension} dimensions")
+        return
+    path = Path(a.out.removesuffix(".npz") + ".npz")
     with new_file(path) as work:
-        ids, vectors = encode_documents(arguments.model, arguments.data, arguments.score)
+        ids, vectors = encode_documents(a.model, a.data, a.score)
         np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
 
@@ -56,13 +66,29 @@ def search(arguments: Namespace) -> None:
     a = arguments
     collection = load_collection(a.data)
     encoder = None if a.model == "bm25" else load_model(a.model, a.score)
-    scores = retrieve(a.model, collection, {"query": a.query}, a.k, encoder)["query"]
+    if a.vectors:
+        scores = _search_encoded(a.vectors, encoder, collection, a.query, a.k)
+    else:
+        scores = retrieve(a.model, collection, {"query": a.query}, a.k, encoder)["query"]
     for place, document in enumerate(ranking(scores), 1):
         text = collection.corpus[document]
         title = text["title"] or document
         print(f"{place:3}  {scores[document]:.3f}  {title}: {text['text'][:90]}")
     if not scores:
         print("No document shares a word with this query.")
+
+
+def _search_encoded(
+    folder: str, encoder: "Encoder | None", collection: "Collection", query: str, k: int
+) -> dict[str, float]:
+    from contriever_lite.blocks import search_blocks
+    from contriever_lite.encoded import EncodedCorpus
+
+    if encoder is None:
+        raise ConfigError("--vectors is for models that make vectors; bm25 searches words")
+    encoded = EncodedCorpus.open(folder)
+    encoded.check(encoder, zip(collection.document_ids(), collection.texts(), strict=True))
+    return search_blocks(encoded, encoder.encode([query]), ["query"], k)["query"]
 
 
 def export(arguments: Namespace) -> None:

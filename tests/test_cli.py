@@ -21,6 +21,7 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.build import new_encoder
 from contriever_lite.cli import COMMANDS, main
 from contriever_lite.corpus import Corpus
+from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError, DataError, UserError
 from contriever_lite.registry import REGISTRY
 from contriever_lite.retriever import Retriever
@@ -296,6 +297,30 @@ def test_encode_reads_a_prepared_corpus(
         "encode", "--model", exported, *words
     )
     assert not Path("v.npz").exists()
+
+
+def test_encode_in_blocks_makes_a_folder_that_search_takes(
+    run: Callable[..., str], fails: Callable[..., str], trained: str, here: Path
+) -> None:
+    words = ["encode", "--model", trained, "--data", "world", "--out", "folder"]
+    assert run(*words, "--block", "50") == "folder: 120 vectors of 16 dimensions\n"
+    encoded = EncodedCorpus.open("folder")
+    run(*words[:-1], "whole")
+    whole = np.load("whole.npz")
+    assert encoded.ids == whole["ids"].tolist()
+    np.testing.assert_allclose(encoded.vectors, whole["vectors"], atol=1e-6)
+    assert "folder is finished: there is nothing to resume" in fails(*words, "--resume")
+    assert "block is 0" in fails(*words[:-1], "other", "--block", "0")
+    asked = ["search", "--model", trained, "--data", "world", "--k", "3", QUERY]
+    assert run(*asked, "--vectors", "folder") == run(*asked)
+    assert "--vectors is for models" in fails(*asked, "--model", "bm25", "--vectors", "folder")
+    (here / "mine.jsonl").write_text('{"text": "one"}\n{"text": "other"}\n')
+    run(*words[:3], "--data", "mine.jsonl", "--out", "mine", "--block", "1")
+    assert EncodedCorpus.open("mine").ids == ["1", "2"]
+    assert "holds the vectors of other documents" in fails(*asked, "--vectors", "mine")
+    (here / "folder").rename("folder.part")
+    assert "go on with it: --resume" in fails(*words, "--block", "50")
+    assert run(*words, "--resume").startswith("folder: 120 vectors")
 
 
 def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
