@@ -88,10 +88,12 @@ class Stage:
         place = self.labels[name], self.task.corpus, self.documents, CONFIG.window
         return rerank(model, self.first[name], *place)
 
-    def fused(self, found: Run, name: str, weight: float) -> Run:
-        """The reranker's scores alone with weight 1, or beside BM25's, over the first 100."""
-        short = {q: {d: self.first[name][q][d] for d in scores} for q, scores in found.items()}
-        return weighted_fusion([short, found], [1 - weight, weight])
+
+def fused(first: Run, found: Run, weight: float) -> Run:
+    """The reranker's scores alone with weight 1, or beside the first stage's, over the documents
+    that it scored."""
+    short = {q: {d: first[q][d] for d in scores} for q, scores in found.items()}
+    return weighted_fusion([short, found], [1 - weight, weight])
 
 
 def record(data: str, kind: str) -> dict[str, Any]:
@@ -105,14 +107,16 @@ def record(data: str, kind: str) -> dict[str, Any]:
             found[name, seed] = stage.reranked(model, name)
         say(kind, seed, mean(found["held", seed], held), seconds[-1])
     tried = {
-        weight: fmean(mean(stage.fused(found["held", s], "held", weight), held) for s in SEEDS)
+        weight: fmean(
+            mean(fused(stage.first["held"], found["held", s], weight), held) for s in SEEDS
+        )
         for weight in (*WEIGHTS, 1.0)
     }
     best = max(WEIGHTS, key=tried.get)
     trials = []
     for name, weight in (("BM25", 0.0), ("alone", 1.0), ("fused", best)):
         for seed in SEEDS:
-            run = stage.fused(found["test", seed], "test", weight)
+            run = fused(stage.first["test"], found["test", seed], weight)
             per_query = score_queries(run, task.unknown.qrels, MEASURES)
             trials.append(Trial(name, seed, seconds[seed] if weight else 0.0, per_query))
             say(name, seed, trials[-1].score())

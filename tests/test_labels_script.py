@@ -1,6 +1,7 @@
-"""What scripts/labels.py computes beside training: groups of queries, and a bonus."""
+"""What scripts/labels.py and rerank.py compute beside training: groups, a bonus, a fusion."""
 
 import labels
+import rerank
 
 from contriever_lite.collection import load_collection
 
@@ -24,3 +25,11 @@ def test_a_collection_with_some_queries() -> None:
     assert list(few.queries) == [first]
     assert list(few.qrels) == [first]
     assert few.corpus is tiny.corpus
+
+
+def test_a_reranker_is_fused_over_what_it_scored() -> None:
+    first = {"q": {"a": 9.0, "b": 8.0, "c": 7.0, "deep": 1.0}}
+    found = {"q": {"a": 0.0, "b": 0.1, "c": 0.2}}
+    assert rerank.fused(first, found, 1.0) == {"q": {"a": 0.0, "b": 0.5, "c": 1.0}}
+    assert rerank.fused(first, found, 0.0) == {"q": {"a": 1.0, "b": 0.5, "c": 0.0}}
+    assert set(rerank.fused(first, found, 0.5)["q"].values()) == {0.5}
