@@ -8,7 +8,7 @@ from typing import Any
 
 from contriever_lite import __version__, commands, commands_evaluation, commands_training
 from contriever_lite.config import OBJECTIVES
-from contriever_lite.errors import UserError
+from contriever_lite.errors import UserError, next_step
 from contriever_lite.mining import NEGATIVES
 from contriever_lite.sentence_encoder import SCORES
 
@@ -183,7 +183,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         if arguments.debug:
             raise
-        print(f"contriever-lite: {error}", file=sys.stderr)
+        print(f"contriever-lite: {error}{next_step(error)}", file=sys.stderr)
         return getattr(error, "status", 1)
     except KeyboardInterrupt:
         print("contriever-lite: stopped", file=sys.stderr)

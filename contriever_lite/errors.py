@@ -3,6 +3,15 @@
 The command line prints them in one or two lines; anything else is a defect and shows a traceback.
 """
 
+import errno
+
+DISK = {
+    errno.ENOSPC: "Make room, and where the command has --resume, go on with it; or give a folder "
+    "on another disk.",
+    errno.EROFS: "Nothing can be written there; give another folder.",
+    errno.EACCES: "You may not write or read there; give another folder, or change its rights.",
+}
+
 
 class UserError(Exception):
     """Base of every error that is not a defect of this package.
@@ -27,3 +36,9 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """Training cannot go on: names the step and what to change."""
+
+
+def next_step(error: Exception) -> str:
+    """What to do about a fault of the disk: the system's error names the file and no way out.
+    Empty for any other error."""
+    return f". {DISK[error.errno]}" if getattr(error, "errno", None) in DISK else ""

@@ -1,5 +1,6 @@
 """The command line: each command end to end, and every error in a line or two."""
 
+import errno
 import json
 import lzma
 import re
@@ -599,6 +600,9 @@ def test_which_errors_are_a_users(
     for error in (DataError("bad data"), ConfigError("bad value"), OSError("disk full")):
         assert main_with(monkeypatch, error) == 1
         assert capsys.readouterr().err == f"contriever-lite: {error}\n"
+    full = OSError(errno.ENOSPC, "No space left on device", "there")
+    assert main_with(monkeypatch, full) == 1
+    assert capsys.readouterr().err.startswith(f"contriever-lite: {full}. Make room, and")
     assert main_with(monkeypatch, KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "contriever-lite: stopped\n"
     with pytest.raises(ZeroDivisionError):
