@@ -27,7 +27,8 @@ class IndexSettings:
         ivf-pq   the same cells; a vector less its cell's centre in `parts` bytes, a part of it in
                  each (Jegou et al. 2011, "Product quantization")
         hnsw     exact numbers in a graph of `links` neighbours a vector (twice that at the bottom),
-                 built with `build_width` candidates, walked with `width` (Malkov and Yashunin 2016)
+                 built with `build_width` candidates, walked with `width`, or k if that is more
+                 (Malkov and Yashunin 2016)
 
     lists: 0 stands for 4 sqrt(N). rescore: 0, or r: the first r k answers are ordered again by the
     full vectors, which may lie on disk. Raises ConfigError on a setting.
@@ -39,7 +40,7 @@ class IndexSettings:
     parts: int = 16
     links: int = 16
     build_width: int = 40
-    width: int = 64
+    width: int = 100
     rescore: int = 0
 
     def __post_init__(self) -> None:
@@ -68,7 +69,8 @@ class IndexSettings:
 
 def new_index(settings: IndexSettings, vectors: np.ndarray, seed: int = 0) -> Any:
     """An empty faiss index for vectors (N, D), taught by a sample of them where it learns. Raises
-    DataError where they are too few for that, ConfigError where D cannot be cut into `parts`."""
+    DataError where they are too few for that or not finite, ConfigError where D cannot be cut into
+    `parts`."""
     count, dimension = vectors.shape
     if settings.kind == "ivf-pq" and dimension % settings.parts:
         raise ConfigError(
@@ -82,7 +84,10 @@ def new_index(settings: IndexSettings, vectors: np.ndarray, seed: int = 0) -> An
     if not index.is_trained:
         size = min(count, SAMPLE * max(settings.cells(count), CENTROIDS))
         rows = np.random.default_rng(seed).choice(count, size, replace=False)
-        index.train(np.ascontiguousarray(vectors[np.sort(rows)], dtype=np.float32))
+        sample = np.ascontiguousarray(vectors[np.sort(rows)], dtype=np.float32)
+        if not np.isfinite(sample).all():
+            raise DataError("a vector is not finite: did the training diverge?")
+        index.train(sample)
     return index
 
 

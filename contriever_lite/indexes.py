@@ -44,7 +44,8 @@ class VectorIndex:
     ) -> None:
         tie_order(ids, len(vectors), "vectors")
         self.ids, self.vectors = ids, vectors
-        self.settings = replace(settings, lists=settings.cells(len(vectors)))
+        cells = settings.cells(len(vectors)) if settings.kind in ("ivf", "ivf-pq") else 0
+        self.settings = replace(settings, lists=cells)
         as_matrix(vectors[:1])  # has two axes
         self.faiss = new_index(self.settings, vectors, seed)
         for start in tqdm(range(0, len(ids), BLOCK), "indexing", leave=False, delay=2):
@@ -53,8 +54,8 @@ class VectorIndex:
     def search(self, vectors: np.ndarray, ids: Sequence[str], k: int = 100) -> Run:
         """Query vectors (Q, D) and their Q ids in; query id -> k documents out, or all there are,
         or those in the probed cells if these are fewer. Scores are inner products with what the
-        index stores; of `binary`, bits in common less bits that differ. Raises DataError where D is
-        not the index's.
+        index stores; of `binary`, bits in common less bits that differ. Equal ones at rank k are
+        cut as faiss cuts them. Raises DataError where D is not the index's.
         """
         check_k(k)
         vectors = as_matrix(vectors)

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 def index_chart(indexes: Sequence[Mapping[str, Any]], ax: Axes | None = None) -> Axes:
     """To choose an index from: recall@100 over speed (queries a second, exact search 1), a curve an
-    index, its bytes a vector in the legend. indexes: entries of data/runs/indexes.json; those of an
-    index that differ in what is chosen at each search (probes, width) make its curve."""
+    index, its bytes a vector in the legend. indexes: entries of data/runs/indexes/indexes.json;
+    those of an index that differ in what is chosen at each search (probes, width) make its curve.
+    """
     curves: dict[str, tuple[list[float], list[float]]] = {}
     for entry in indexes:
         name = f"{entry['index']}, {entry['bytes_per_vector']:,.0f} bytes"

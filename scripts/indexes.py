@@ -1,11 +1,11 @@
-"""Make data/runs/indexes.json again: what each index costs and misses, blocks, shorter vectors.
+"""Make data/runs/indexes/ again: what each index costs and misses, blocks, shorter vectors.
 
     python scripts/indexes.py                     all of it
     python scripts/indexes.py small truncation    some parts: small, million, wikipedia, truncation
     ... --vectors FOLDER                          what benchmarks/million.py --out FOLDER left
 
 One thread. Seconds are processor time; compare them within one part only. Speed is queries a second
-for 1,000 queries at once, and for one at a time, as ratios to exact search in the same run. Queries
+for all queries at once, and for one at a time, as ratios to exact search in the same run. Queries
 are the dev half of wikipedia-vital; the truncated vectors are scored on it too.
 """
 
@@ -15,15 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from contriever_lite.batch import TokenBatch
+from contriever_lite.build import new_encoder
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import Collection, load_collection
+from contriever_lite.config import TrainConfig
+from contriever_lite.corpus import Corpus
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.evaluate import evaluate
 from contriever_lite.files import write_json
@@ -31,15 +36,17 @@ from contriever_lite.index_costs import bytes_per_vector, work_per_query
 from contriever_lite.index_settings import IndexSettings
 from contriever_lite.indexes import VectorIndex
 from contriever_lite.presets import preset
-from contriever_lite.retriever import Retriever
-from contriever_lite.runs import train_run
+from contriever_lite.retriever import Retriever, retriever_for
+from contriever_lite.runs import read_corpus
 from contriever_lite.search import DenseIndex
+from contriever_lite.train import train
 from contriever_lite.truncation import first_numbers, principal_axes
 from contriever_lite.warm_start import SHIPPED
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "million.py"
-FILE = Path(__file__).resolve().parents[1] / "data" / "runs" / "indexes.json"
+FILE = Path(__file__).resolve().parents[1] / "data" / "runs" / "indexes" / "indexes.json"
 QUERIES, ALONE, K = 1000, 50, 100
+PREFIXES = (8, 16, 32, 64, 128, 256, 512)
 PASSAGES, NUMBERS = 21_015_324, 768  # of Wikipedia (Karpukhin et al. 2020), of BERT-base
 Searches = list[dict[str, int]]  # what to choose at search, one after another
 RESCORED: Searches = [{}, {"rescore": 5}]
@@ -75,12 +82,6 @@ LARGE = [
 ]
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def compare(
     vectors: np.ndarray, queries: np.ndarray, kinds: list[tuple[IndexSettings, Searches]]
 ) -> list[dict]:
@@ -92,41 +93,45 @@ def compare(
         built = VectorIndex(vectors, ids, settings)
         building, size = time.process_time() - start, built.bytes_per_vector
         for search in searches:
-            index = built.with_settings(**search)
-            entry = {**searched(index, queries), "build": round(building, 2),
-                     "bytes_per_vector": round(size, 2)}  # fmt: skip
-            rows = index.nearest(queries, K)[1] if exact is None else None
+            entry, rows = searched(built.with_settings(**search), queries)
             exact = rows if exact is None else exact
-            entries.append({**entry, "recall@100": round(recall(index, queries, exact), 4)})
-            print(entry["name"], entries[-1]["recall@100"], round(entry["seconds"], 5), flush=True)
+            entry |= {"build": round(building, 2), "bytes_per_vector": round(size, 2)}
+            entry["recall@100"] = round(share(rows, exact), 4)
+            entries.append(entry)
+            print(entry["name"], entry["recall@100"], round(entry["seconds"], 5), flush=True)
     for entry in entries:
         entry["speed"] = round(entries[0]["seconds"] / entry["seconds"], 3)
         entry["speed_alone"] = round(entries[0]["seconds_alone"] / entry["seconds_alone"], 3)
     return entries
 
 
-def searched(index: VectorIndex, queries: np.ndarray) -> dict:
-    """What an index is, and seconds a query, many at once and alone."""
+def searched(index: VectorIndex, queries: np.ndarray) -> tuple[dict, np.ndarray]:
+    """What an index is, seconds a query, many at once and alone; and the K best rows of each."""
     d, n = index.faiss.d, len(index.ids)
-    alone = queries[:ALONE]
+    start = time.process_time()
+    scores, rows = index.nearest(queries, K)
+    middle = time.process_time()
+    for query in queries[:ALONE]:
+        index.nearest(query[None], K)
+    end = time.process_time()
     again = f", rescored x{index.settings.rescore}" if index.settings.rescore else ""
-    return {
+    entry = {
         "name": str(index.settings),
         "index": index.settings.built + again,
         "kind": index.settings.kind,
         "settings": asdict(index.settings),
-        "seconds": seconds(lambda: index.nearest(queries, K)) / len(queries),
-        "seconds_alone": seconds(lambda: [index.nearest(q[None], K) for q in alone]) / len(alone),
+        "seconds": (middle - start) / len(queries),
+        "seconds_alone": (end - middle) / len(queries[:ALONE]),
         "bytes_formula": round(bytes_per_vector(index.settings, d, n), 2),
         "work": round(work_per_query(index.settings, d, n)),
     }
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+    return entry, np.take_along_axis(rows, best, axis=1)
 
 
-def recall(index: VectorIndex, queries: np.ndarray, exact: np.ndarray) -> float:
-    """The share of the exact K rows that the index's first K have: indexes.agreement on rows."""
-    scores, rows = index.nearest(queries, K)
-    first = np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable")[:, :K], axis=1)
-    return float(np.mean([np.isin(a, b).mean() for a, b in zip(exact, first, strict=True)]))
+def share(found: np.ndarray, exact: np.ndarray) -> float:
+    """Of the exact rows, the share that was found: indexes.agreement on rows."""
+    return float(np.mean([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)]))
 
 
 def asked(collection: Collection) -> list[str]:
@@ -163,7 +168,7 @@ def million(record: dict, folder: Path) -> None:
         subprocess.run(command, check=True)
     record["blocks"] = json.loads(noted.read_text(encoding="utf-8"))
     vectors = np.array(EncodedCorpus.open(folder).vectors)
-    queries = np.load(folder.with_name(f"{folder.name}-queries.npy"))
+    queries = np.load(folder.with_name(f"{folder.name}-queries.npy"))[: QUERIES // 2]
     record.setdefault("collections", {})["million"] = part(
         "beginnings of two sentences of wikipedia-vital, by the bag that ships, cut to 64 "
         "principal axes", vectors, queries, MILLION,
@@ -208,23 +213,49 @@ def unlike(measured: dict, settings: IndexSettings) -> tuple[bool, int]:
 
 
 def truncation(record: dict, folder: Path) -> None:
-    """Vectors cut to their first numbers, as they stand and along principal axes, on dev."""
+    """Vectors cut to their first numbers, as they stand and along principal axes, on dev: of the
+    bag that ships, of the demo's, and of the demo's trained so that each prefix serves."""
     collection = load_collection("wikipedia-vital", "dev")
-    models = {"wiki": Retriever.load(SHIPPED / "wiki")}
-    with tempfile.TemporaryDirectory() as scratch:
-        models["demo"] = train_run(preset("demo"), "wikipedia-vital", Path(scratch) / "demo")
+    corpus, demo = read_corpus("wikipedia-vital", preset("demo").vocab_size), preset("demo")
+    models = {
+        "wiki": Retriever.load(SHIPPED / "wiki"),
+        "demo": retriever_for(train(demo, corpus), corpus.tokenizer, demo),
+        "nested": retriever_for(nested(demo, corpus), corpus.tokenizer, demo),
+    }
     record["truncation"] = {"data": "wikipedia-vital", "split": "dev", "seed": 0, "models": {}}
     for name, model in models.items():
         documents = model.encode(collection.texts())
         queries = model.encode(list(collection.queries.values()))
         axes = principal_axes(documents)
-        sizes = [s for s in (1024, 512, 256, 128, 64, 32, 16, 8) if s <= documents.shape[1]]
+        sizes = PREFIXES[::-1]
         record["truncation"]["models"][name] = {
             "dimensions": sizes,
             "energy": [round(float(v), 4) for v in energy(documents @ axes)[np.array(sizes) - 1]],
             **{way: [scores(collection, documents, queries, d, turn) for d in sizes]
                for way, turn in (("first", None), ("axes", axes))},
         }  # fmt: skip
+
+
+class Nested(nn.Module):
+    """A bag of which each training step sees the first d numbers alone, d drawn from PREFIXES: on
+    average the loss of Matryoshka representation learning (Kusupati et al. 2022), a mean over
+    prefixes, for the time of one (nested dropout, Rippel et al. 2014)."""
+
+    def __init__(self, bag: nn.Module, seed: int) -> None:
+        super().__init__()
+        self.bag, self.dimension = bag, bag.dimension
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def forward(self, batch: TokenBatch) -> torch.Tensor:
+        whole = self.bag(batch)
+        if not self.training:
+            return whole
+        drawn = torch.randint(len(PREFIXES), (), generator=self.generator)
+        return F.normalize(whole[:, : PREFIXES[drawn]], dim=1)
+
+
+def nested(config: TrainConfig, corpus: Corpus) -> nn.Module:
+    return train(config, corpus, encoder=Nested(new_encoder(config, corpus), config.seed)).bag
 
 
 def energy(turned: np.ndarray) -> np.ndarray:
@@ -263,9 +294,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.part or PARTS:
             PARTS[name](record, arguments.vectors or Path(scratch) / "million")
-            about = {"command": "python scripts/indexes.py", **circumstances()}
-            write_json({**about, **{k: v for k, v in record.items() if k not in about}}, FILE,
-                       overwrite=True)  # fmt: skip
+            record.setdefault("recorded", {})[name] = circumstances()
+            write_json({"command": "python scripts/indexes.py", **record}, FILE, overwrite=True)
 
 
 if __name__ == "__main__":

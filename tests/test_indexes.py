@@ -213,6 +213,9 @@ def test_documents_are_checked_too() -> None:
     for settings in (SMALL, replace(SMALL, kind="hnsw")):
         with pytest.raises(DataError, match="vector 3 of 10 is not finite"):
             VectorIndex(broken, IDS[:10], settings)
+    for kind in ("int8", "binary", "ivf"):
+        with pytest.raises(DataError, match="a vector is not finite: did the training"):
+            VectorIndex(broken, IDS[:10], replace(SMALL, kind=kind))
     with pytest.raises(DataError, match="9 ids for 10 vectors"):
         VectorIndex(DOCUMENTS[:10], IDS[:9])
     with pytest.raises(DataError, match=r"shape \(1,\)"):
