@@ -54,14 +54,45 @@ def test_other_methods_have_the_same_budget(runs: Path, monkeypatch: pytest.Monk
     assert not (runs / "per_query").exists()
 
 
+def test_a_transformer_by_other_methods(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {
+        "vocab_size": 100,
+        "dimension": 16,
+        "layers": 1,
+        "heads": 2,
+        "batch_size": 4,
+        "steps": 1,
+    }
+    some = {name: {**changes, **small} for name, changes in record.TRANSFORMERS.items()}
+    monkeypatch.setattr(record, "TRANSFORMERS", some)
+    record.transformers("tiny")
+    found = {each["label"]: each for each in read_records([runs / "methods"])}
+    assert found.keys() == {f"transformer: {name}" for name in some}
+    assert {each["config"]["start"] for each in found.values()} == {""}
+    assert found["transformer: masked words"]["config"]["objective"] == "mlm"
+    views = found["transformer: dropout alone (SimCSE)"]["config"]
+    assert (views["query_crop"], views["key_delete"], views["dropout"]) == ([1.0, 1.0], 0.0, 0.1)
+
+
 def test_the_recorded_methods_are_complete() -> None:
     folder = Path(record.__file__).resolve().parents[1] / "data" / "runs" / "methods"
+    known = {
+        "bag": ("methods", record.METHODS),
+        "transformer": ("transformers", record.TRANSFORMERS),
+    }
+    seeds: dict[tuple[str, str], dict[str, set]] = {}
     for found in read_records([folder]):
-        assert found["label"].removeprefix("bag: ") in record.METHODS
+        kind, _, name = found["label"].partition(": ")
+        seeds.setdefault((kind, found["data"]), {}).setdefault(name, set()).add(found["seed"])
         for key in ("commit", "versions", "device", "date", "chosen_on", "training_seconds"):
             assert found[key] not in (None, ""), key
-        assert found["command"] == f"python scripts/record.py methods --data {found['data']}"
+        assert (
+            found["command"] == f"python scripts/record.py {known[kind][0]} --data {found['data']}"
+        )
         assert found["config"]["seed"] == found["seed"]
+    assert seeds
+    for (kind, data), names in seeds.items():
+        assert names == {name: {0, 1, 2} for name in known[kind][1]}, (kind, data)
 
 
 def test_scores_that_are_not_those_of_the_record_are_refused(runs: Path) -> None:
