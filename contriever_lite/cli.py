@@ -21,6 +21,7 @@ _MODEL = _option("--model", required=True, metavar="RUN|bm25|HF-NAME", help="wha
 _DATA = _option("--data", required=True, metavar="NAME|DIR", help="a collection or BEIR folder")
 _SPLIT = _option("--split", metavar="NAME", help="which judgements (default: test)")
 _SCORE = _option("--score", choices=SCORES, help="for a model that does not say how it scores")
+_VECTORS = _option("--vectors", metavar="FOLDER", help="what encode --block made of the documents")
 _JSON = _option("--json", metavar="FILE", help="write the scores as JSON too; replaces FILE")
 _NEW = "written whole; must not exist yet"
 
@@ -111,9 +112,8 @@ COMMANDS = {
         _option("--resume", action="store_true", help="go on with a folder that was cut off"),
     ]),
     "search": (commands.search, "answer one query", [
-        _MODEL, _DATA, _SCORE, _option("query"),
+        _MODEL, _DATA, _SCORE, _VECTORS, _option("query"),
         _option("--k", type=int, default=10, metavar="N", help="how many answers (default 10)"),
-        _option("--vectors", metavar="FOLDER", help="what encode --block made of the documents"),
     ]),
     "eval": (commands_evaluation.evaluate, "score a model on a collection", [
         _option("--model", required=True, metavar="RUN|bm25|HF-NAME|TREC-RUN",
@@ -121,7 +121,7 @@ COMMANDS = {
         _option("--data", required=True, metavar="NAME|DIR|all",
                 help="a collection, a BEIR folder, or all that are on this machine; cqadupstack "
                 "is the mean of its forums"),
-        _SPLIT, _JSON, _SCORE,
+        _SPLIT, _JSON, _SCORE, _VECTORS,
         _option("--force-score", action="store_true",
                 help="use --score against what the model says: a wrong number, to look at"),
         _option("--no-titles", action="store_true", help="search documents without their titles"),

@@ -2,15 +2,10 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contriever_lite.errors import ConfigError
-
-if TYPE_CHECKING:
-    from contriever_lite.collection import Collection
-    from contriever_lite.models import Encoder
 
 
 def demo(arguments: Namespace) -> None:
@@ -59,6 +54,7 @@ def encode(arguments: Namespace) -> None:
 def search(arguments: Namespace) -> None:
     """Print the best documents for one query."""
     from contriever_lite.collection import load_collection
+    from contriever_lite.encoded import EncodedCorpus
     from contriever_lite.evaluate import retrieve
     from contriever_lite.metrics import ranking
     from contriever_lite.models import load_model
@@ -66,29 +62,15 @@ def search(arguments: Namespace) -> None:
     a = arguments
     collection = load_collection(a.data)
     encoder = None if a.model == "bm25" else load_model(a.model, a.score)
-    if a.vectors:
-        scores = _search_encoded(a.vectors, encoder, collection, a.query, a.k)
-    else:
-        scores = retrieve(a.model, collection, {"query": a.query}, a.k, encoder)["query"]
+    encoded = EncodedCorpus.open(a.vectors) if a.vectors else None
+    run = retrieve(a.model, collection, {"query": a.query}, a.k, encoder, encoded)
+    scores = run["query"]
     for place, document in enumerate(ranking(scores), 1):
         text = collection.corpus[document]
         title = text["title"] or document
         print(f"{place:3}  {scores[document]:.3f}  {title}: {text['text'][:90]}")
     if not scores:
         print("No document shares a word with this query.")
-
-
-def _search_encoded(
-    folder: str, encoder: "Encoder | None", collection: "Collection", query: str, k: int
-) -> dict[str, float]:
-    from contriever_lite.blocks import search_blocks
-    from contriever_lite.encoded import EncodedCorpus
-
-    if encoder is None:
-        raise ConfigError("--vectors is for models that make vectors; bm25 searches words")
-    encoded = EncodedCorpus.open(folder)
-    encoded.check(encoder, zip(collection.document_ids(), collection.texts(), strict=True))
-    return search_blocks(encoded, encoder.encode([query]), ["query"], k)["query"]
 
 
 def export(arguments: Namespace) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def evaluate(arguments: Namespace) -> None:
     """Score a model, or the run that another tool wrote, on one collection or on all."""
+    from contriever_lite.encoded import EncodedCorpus
     from contriever_lite.survey import ALL, evaluate_named
 
     a, label = arguments, arguments.model
@@ -28,7 +29,8 @@ def evaluate(arguments: Namespace) -> None:
     if a.data == ALL:
         _evaluate_all(a, label, encoder)
     else:
-        _finish(evaluate_named(label, a.data, a.split, encoder, not a.no_titles), a)
+        encoded = EncodedCorpus.open(a.vectors) if a.vectors else None
+        _finish(evaluate_named(label, a.data, a.split, encoder, not a.no_titles, encoded), a)
 
 
 def _encoder(arguments: Namespace) -> Encoder | None:
@@ -49,6 +51,8 @@ def _evaluate_run(arguments: Namespace) -> Evaluation:
     from contriever_lite.evaluate import check_run, evaluate, notes_on
     from contriever_lite.trec import read_run
 
+    if arguments.vectors:
+        raise ConfigError(f"{arguments.model} is a finished ranking: --vectors is for models")
     collection = load_collection(arguments.data, arguments.split)
     run = read_run(arguments.model)
     check_run(run, collection)
@@ -61,8 +65,10 @@ def _evaluate_all(arguments: Namespace, label: str, encoder: Encoder | None) -> 
     from contriever_lite.survey import local_collections, survey
 
     a = arguments
-    if a.split or a.trec_run or a.trec_qrels or a.per_query or a.no_titles:
-        raise ConfigError("--data all takes no --split, --no-titles or file but --json: name one")
+    if a.split or a.trec_run or a.trec_qrels or a.per_query or a.no_titles or a.vectors:
+        raise ConfigError(
+            "--data all takes no --split, --no-titles, --vectors or file but --json: name one"
+        )
     found = [each.to_dict() for each in survey(label, local_collections(), encoder)]
     seconds = round(sum(each["seconds"] for each in found), 2)
     print(f"{Path(label).name}: {len(found)} collections, {seconds:.1f} seconds")

@@ -19,8 +19,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from contriever_lite.blocks import search_blocks
 from contriever_lite.collection import Collection
-from contriever_lite.errors import DataError
+from contriever_lite.encoded import EncodedCorpus
+from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.metrics import Interval, Run, bootstrap_interval, score_queries
 from contriever_lite.models import Encoder, cut_texts, load_model
 from contriever_lite.search import BM25Index, DenseIndex
@@ -85,12 +87,16 @@ def evaluate(
 
 
 def evaluate_model(
-    model: str, collection: Collection, encoder: Encoder | None = None
+    model: str,
+    collection: Collection,
+    encoder: Encoder | None = None,
+    encoded: EncodedCorpus | None = None,
 ) -> Evaluation:
     """Search a collection with `model` (see `retrieve`), and score what it found."""
     start = time.perf_counter()
-    encoder = encoder or (None if model == "bm25" else load_model(model))
-    run = retrieve(model, collection, collection.queries, encoder=encoder)
+    if encoder is None and model != "bm25":
+        encoder = load_model(model)
+    run = retrieve(model, collection, collection.queries, encoder=encoder, encoded=encoded)
     seconds = time.perf_counter() - start
     return evaluate(model, run, collection, seconds, notes_on(collection, encoder))
 
@@ -101,21 +107,31 @@ def retrieve(
     queries: Mapping[str, str],
     k: int = DEPTH,
     encoder: Encoder | None = None,
+    encoded: EncodedCorpus | None = None,
 ) -> Run:
     """The k best documents of a collection for each query, title + text searched, itself left out.
 
     model: "bm25" (k1 1.2, b .75, stop words, stemmer) or a name (models.load_model); with an
-    encoder given, it is only a name. Dense search is exact, by inner product.
+    encoder given, it is only a name. Dense search is exact, by inner product; with `encoded`, what
+    encode_blocks made of these documents, a block of them is in memory at a time. Raises
+    ConfigError or DataError where it is of another model or of other documents.
     """
     texts, ids = collection.texts(), collection.document_ids()
     same = collection.self_matches()
     depth = k + 1 if same and k > 0 else k
-    if model == "bm25" and encoder is None:
+    if encoder is None:
+        encoder = None if model == "bm25" else load_model(model)
+    if encoder is None and encoded is not None:
+        raise ConfigError("--vectors is for models that make vectors; bm25 searches words")
+    if encoder is None:
         run = BM25Index(texts, ids, language=collection.language).search(queries, depth)
     else:
-        encoder = encoder or load_model(model)
-        index = DenseIndex(encoder.encode(texts), ids)
-        run = index.search(encoder.encode(list(queries.values())), list(queries), depth)
+        asked = encoder.encode(list(queries.values())), list(queries), depth
+        if encoded is None:
+            run = DenseIndex(encoder.encode(texts), ids).search(*asked)
+        else:
+            encoded.check(encoder, zip(ids, texts, strict=True))
+            run = search_blocks(encoded, *asked)
     return _answers(run, same, k)
 
 

@@ -19,7 +19,7 @@ from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.files import new_folder
 from contriever_lite.index_settings import IndexSettings, new_index, search_parameters
 from contriever_lite.metrics import Run, ranking
-from contriever_lite.search import QUERY_BLOCK, as_matrix, check_k, tie_order
+from contriever_lite.search import QUERY_BLOCK, as_matrix, query_matrix, tie_order
 
 FORMAT = 1
 BLOCK = 1 << 16  # vectors added at once
@@ -57,12 +57,7 @@ class VectorIndex:
         index stores; of `binary`, bits in common less bits that differ. Equal ones at rank k are
         cut as faiss cuts them. Raises DataError where D is not the index's.
         """
-        check_k(k)
-        vectors = as_matrix(vectors)
-        tie_order(ids, len(vectors), "vectors")
-        if vectors.shape[1] != self.faiss.d:
-            found = f"queries have {vectors.shape[1]} dimensions, the index {self.faiss.d}"
-            raise DataError(f"{found}: encode both with the same model")
+        vectors = query_matrix(vectors, ids, k, self.faiss.d)
         run: Run = {}
         for start in tqdm(range(0, len(ids), QUERY_BLOCK), "searching", leave=False, delay=2):
             block = slice(start, start + QUERY_BLOCK)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.flat_index import flat_index
 from contriever_lite.metrics import Run
 
 LANGUAGES = {"en": "english", "fr": "french", "es": "spanish"}
@@ -109,7 +109,7 @@ class DenseIndex:
         vectors = as_matrix(vectors)
         order = tie_order(ids, len(vectors), "vectors")
         self.ids = [ids[i] for i in order]
-        self._index = _flat_index(vectors.shape[1])
+        self._index = flat_index(vectors.shape[1])
         self._index.add(vectors[order])
 
     def search(self, vectors: np.ndarray, ids: Sequence[str], k: int = 100) -> Run:
@@ -118,12 +118,7 @@ class DenseIndex:
         A score's last digits may move with the number of queries searched together (faiss changes
         its kernel). Raises DataError as the constructor does, and where D is not the documents'.
         """
-        check_k(k)
-        vectors = as_matrix(vectors)
-        tie_order(ids, len(vectors), "vectors")
-        if vectors.shape[1] != self._index.d:
-            found = f"queries have {vectors.shape[1]} dimensions, documents {self._index.d}"
-            raise DataError(f"{found}: encode both with the same model")
+        vectors = query_matrix(vectors, ids, k, self._index.d)
         run: Run = {}
         for start in tqdm(range(0, len(ids), QUERY_BLOCK), "dense search", leave=False, delay=2):
             block = slice(start, start + QUERY_BLOCK)
@@ -142,28 +137,6 @@ class DenseIndex:
             best = np.lexsort((rows, -scores))[:k]
             results.append(_named(self.ids, rows[best], scores[best]))
         return results
-
-
-class _Brute:
-    """What is used here of faiss.IndexFlatIP."""
-
-    def __init__(self, dimension: int) -> None:
-        self.d = dimension
-
-    def add(self, vectors: np.ndarray) -> None:
-        self.vectors = vectors
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.argsort(-(scores := queries @ self.vectors.T), axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, rows, axis=1), rows
-
-
-def _flat_index(dimension: int) -> Any:
-    try:
-        import faiss
-    except ImportError:
-        return _Brute(dimension)
-    return faiss.IndexFlatIP(dimension)
 
 
 def tie_order(ids: Sequence[str], count: int, what: str) -> list[int]:
@@ -190,6 +163,18 @@ def as_matrix(vectors: np.ndarray) -> np.ndarray:
     if not finite.all():
         row = f"vector {finite.argmin()} of {len(vectors)}"
         raise DataError(f"{row} is not finite: did the training diverge?")
+    return vectors
+
+
+def query_matrix(vectors: np.ndarray, ids: Sequence[str], k: int, dimension: int) -> np.ndarray:
+    """Check k, and queries (Q, D) with their Q ids against an index of `dimension`; return them as
+    `as_matrix` does. Raises ConfigError for k, DataError for the queries."""
+    check_k(k)
+    vectors = as_matrix(vectors)
+    tie_order(ids, len(vectors), "vectors")
+    if vectors.shape[1] != dimension:
+        found = f"queries have {vectors.shape[1]} dimensions, documents {dimension}"
+        raise DataError(f"{found}: encode both with the same model")
     return vectors
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from contriever_lite.collection import Collection, load_collection
+from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError
 from contriever_lite.evaluate import Evaluation, evaluate_model
 from contriever_lite.models import Encoder
@@ -41,14 +42,19 @@ def evaluate_named(
     split: str | None = None,
     encoder: Encoder | None = None,
     titles: bool = True,
+    encoded: EncodedCorpus | None = None,
 ) -> Evaluation:
     """A model on the collection of a name or folder; cqadupstack is the average of its forums.
-    titles=False leaves the documents' titles out."""
+    titles=False leaves the documents' titles out; encoded: their vectors (evaluate.retrieve).
+    Raises ConfigError for the vectors of an average."""
 
     def one(part: str) -> Evaluation:
         collection = load_collection(part, split)
-        return evaluate_model(model, collection if titles else collection.without_titles(), encoder)
+        searched = collection if titles else collection.without_titles()
+        return evaluate_model(model, searched, encoder, encoded)
 
+    if name == AVERAGED and encoded is not None:
+        raise ConfigError(f"--vectors are of one collection: name a forum, as {FORUMS[0]}")
     if name == AVERAGED:
         return average(
             name, [one(forum) for forum in tqdm(FORUMS, name, unit=" forums", leave=False)]

@@ -324,6 +324,26 @@ def test_encode_in_blocks_makes_a_folder_that_search_takes(
     assert run(*words, "--resume").startswith("folder: 120 vectors")
 
 
+def test_eval_takes_what_was_encoded_in_blocks(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    run("encode", "--model", trained, "--data", "world", "--block", "50", "--out", "folder")
+    words = ["eval", "--model", trained, "--data", "world"]
+    run(*words, "--json", "whole.json", "--trec-run", "whole.run")
+    run(*words, "--json", "blocks.json", "--trec-run", "blocks.run", "--vectors", "folder")
+    whole, blocks = (json.loads(Path(f"{name}.json").read_text()) for name in ("whole", "blocks"))
+    assert blocks["scores"] == whole["scores"]
+    one, other = (Path(f"{name}.run").read_text().split() for name in ("blocks", "whole"))
+    assert one[2::6] == other[2::6]
+    vectors = ["--vectors", "folder"]
+    wrong = ["eval", "--data", "world", *vectors, "--model"]
+    assert "bm25 searches words" in fails(*wrong, "bm25")
+    assert "whole.run is a finished ranking" in fails(*wrong, "whole.run")
+    assert "folder holds the vectors of other documents" in fails(*words, *vectors, "--no-titles")
+    assert "--data all takes no" in fails(*words[:-1], "all", *vectors)
+    assert "folder holds vectors of 16 numbers" in fails(*wrong, "wiki")
+
+
 def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
     words = ["encode", "--data", "world", "--out", "v", "--model"]
     assert "no model 'nothing'" in fails(*words, "nothing")

@@ -24,7 +24,8 @@ ORDER = """
     state_files state fit estimate incidents train export retriever
     compressed records metrics beir beir_writer catalogue check unpack download convert
     wikipedia registry collection hub parquet documents vocabulary tokenising corpus_writer
-    prepare trec search index_settings index_costs indexes truncation fusion sentence_encoder models
+    prepare trec flat_index search index_settings index_costs indexes truncation fusion
+    sentence_encoder models
     encoded blocks significance analysis contrasts
     evaluate survey encode runs
     dry_run inspect_batch report paper card sweep labels mining finetune finetune_run

@@ -197,7 +197,7 @@ def test_a_broken_folder_is_refused(
 
 def test_queries_are_checked_as_exact_search_checks_them(built: dict[str, VectorIndex]) -> None:
     index = built["hnsw"]
-    with pytest.raises(DataError, match="queries have 31 dimensions, the index 32: encode both"):
+    with pytest.raises(DataError, match="queries have 31 dimensions, documents 32: encode both"):
         index.search(QUERIES[:, 1:], ASKED)
     with pytest.raises(DataError, match="not finite"):
         index.search(np.full((1, D), np.nan), ["q"])

@@ -194,7 +194,7 @@ def test_without_faiss_the_answers_are_the_same(monkeypatch):
     with_faiss = [DenseIndex(documents, ids).search(queries, asked, k) for k in (1, 10, 300)]
     monkeypatch.setitem(sys.modules, "faiss", None)
     brute = DenseIndex(documents, ids)
-    assert type(brute._index).__name__ == "_Brute"
+    assert type(brute._index).__name__ == "BruteForce"
     assert [brute.search(queries, asked, k) for k in (1, 10, 300)] == with_faiss
     assert DenseIndex(np.zeros((0, 4)), []).search(np.ones((1, 4)), ["q"]) == {"q": {}}
 

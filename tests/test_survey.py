@@ -9,6 +9,7 @@ import synthetic
 from contriever_lite import survey as module
 from contriever_lite.beir import Collection
 from contriever_lite.beir_writer import write_beir
+from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.metrics import score_queries
@@ -40,6 +41,12 @@ def test_local_collections_are_those_whose_files_are_there(data: Path) -> None:
     assert "cqadupstack" not in local_collections()
     write_beir(part(FORUMS[0], 1), data / FORUMS[0])
     assert local_collections() == ["wikipedia-vital", "nfcorpus", "cqadupstack"]
+
+
+def test_vectors_are_of_one_collection() -> None:
+    encoded = EncodedCorpus(Path("folder"), 1, 1, 1, "")
+    with pytest.raises(ConfigError, match="name a forum, as cqadupstack/android"):
+        evaluate_named("wiki", "cqadupstack", encoded=encoded)
 
 
 def test_the_forums_are_twelve_and_count_alike(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
