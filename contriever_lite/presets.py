@@ -47,7 +47,14 @@ PRESETS = {
     "demo": _LAPTOP.replace(once=True),  # short documents: repetition misleads
     "laptop": _LAPTOP,
     "adapt": _LAPTOP.replace(
-        start="wiki", dimension=1024, stop_words="english", learning_rate=2e-3, steps=300, epochs=20
+        start="wiki",
+        dimension=1024,
+        stop_words="english",
+        symmetric=False,  # as in the paper; from nothing it is no worse with both directions
+        query_delete=0.1,
+        learning_rate=1e-3,
+        steps=300,
+        epochs=40,
     ),
     "wiki": _LAPTOP.replace(vocab_size=28_000, window=256, steps=6000),
     "paper": _PAPER,

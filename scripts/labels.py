@@ -53,7 +53,7 @@ LAPTOP = preset("laptop")
 STARTS = {
     NOTHING: LAPTOP,
     OWN: LAPTOP,
-    WIKIPEDIA: preset("adapt").replace(dimension=512),  # the bag that ships, as it is
+    WIKIPEDIA: preset("adapt").replace(dimension=512, symmetric=True),  # the bag as it ships
 }
 RATES, TEMPERATURES = (1e-3, 3e-3, 1e-2), (0.05, 0.1, 0.2)
 EVERY = 10
