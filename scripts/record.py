@@ -30,6 +30,7 @@ from contriever_lite.build import new_encoder
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import load_collection
 from contriever_lite.config import TrainConfig
+from contriever_lite.contrasts import read_analysis
 from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model
 from contriever_lite.files import new_file, write_json
 from contriever_lite.fusion import reciprocal_rank_fusion, weighted_fusion
@@ -173,10 +174,11 @@ def bag(
 
 
 def fuse(both: list[Run], part: str) -> Run:
-    """BM25 and the bag: by equal reciprocal rank; for `adapt` by min-max scores, .7 to .3, chosen
-    on the training queries of scifact and feedbackqa and the dev half of wikipedia-vital."""
+    """BM25 and the bag: by equal reciprocal rank; for `adapt` by min-max scores, with the weight
+    that `analysis.py weights` chose on development queries."""
     if part == "adapt":
-        return weighted_fusion(both, [0.7, 0.3], "minmax")
+        weight = read_analysis("weights")["chosen"]["weight"]
+        return weighted_fusion(both, [1 - weight, weight], "minmax")
     return reciprocal_rank_fusion(both)
 
 
