@@ -96,6 +96,7 @@ ONCE = {"query_views": 1, "once": False}  # inverse cloze has one query a docume
 METHODS = {  # of preset laptop; MoCo's momentum is the best of sweep `momentum` on its dev queries
     "no step": {"steps": 0},
     "crops": CROPS,
+    "crops, one direction": {**CROPS, "symmetric": False},
     "crops, MoCo": {**CROPS, "objective": "moco", "momentum": 0.9, "symmetric": False},
     "inverse cloze": {"pair": "inverse_cloze", "query_delete": 0.0, "key_delete": 0.0},
     "dropout alone (SimCSE)": {**CROPS, "query_crop": (1.0, 1.0), "key_crop": (1.0, 1.0)},
@@ -121,7 +122,7 @@ def methods(data: str) -> None:
 
 def transformers(data: str) -> None:
     """The same transformer, batch, steps and rate, and other training."""
-    base = preset("cpu-transformer").replace(start="", dropout=0.1)
+    base = preset("cpu-transformer").replace(start="", vocab_size=16_000, dropout=0.1)
     several(data, "transformer", base, TRANSFORMERS, f"transformers --data {data}")
 
 
