@@ -2,18 +2,24 @@
 in-batch loss, and against a plain padded implementation of the same step.
 
     python benchmarks/training.py                                small enough for two CPU cores
+    python benchmarks/training.py --objective moco               the paper's, against the plain one
     python benchmarks/training.py --size base --batch 256 --precision bf16          for a GPU
 
 Same model, documents, crop lengths (5 to 50 % of 256 tokens), batch, loss (InfoNCE over the batch,
-one direction, dot product), AdamW and precision. A round times each system from its third step to
-its last; rounds alternate, and the best of each counts. Prints seconds a step and two ratios.
+one direction, dot product), AdamW and precision. Each system runs in a process of its own, since
+`train` changes how its process keeps memory, which would speed up the others. A round times each
+from its third step to its last; rounds alternate, and the best of each counts. Prints seconds a
+step and two ratios.
 """
 
 import argparse
+import copy
 import json
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +27,14 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from contriever_lite.batch import TokenBatch, batch_of_step
+from contriever_lite.batch import PairBatch, TokenBatch, batch_of_step
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, offsets_of
 from contriever_lite.export import export
 from contriever_lite.rng import stream
 from contriever_lite.tokens import SPECIAL_TOKENS
 from contriever_lite.train import train
-from contriever_lite.transformer import Reading, framed
+from contriever_lite.transformer import TransformerEncoder, framed
 from contriever_lite.warm_start import new_transformer
 
 SIZES = {"small": (256, 4, 4), "base": (768, 12, 12)}
@@ -61,23 +67,42 @@ def ours(config: TrainConfig, corpus: Corpus) -> float:
 
 
 def plain(config: TrainConfig, corpus: Corpus) -> float:
-    """Seconds a step of the textbook's loop: each view padded to its longest, a forward a view."""
+    """Seconds a step of the textbook's loop: each view padded to its longest, a forward a view;
+    MoCo as the reference writes it, parameter by parameter, with a copy of the queue each step."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = new_transformer(config, corpus.tokenizer).to(device).train()
+    moco = config.objective == "moco"
+    key_encoder = copy.deepcopy(encoder).requires_grad_(False) if moco else encoder
+    queue = torch.randn(config.dimension, config.queue_size, device=device)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision, torch.float32)
 
-    def vectors(rows: TokenBatch, reading: Reading) -> torch.Tensor:
-        ids, mask = framed(rows, reading).padded(reading.pad)
-        hidden = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state
+    def vectors(model: TransformerEncoder, rows: TokenBatch) -> torch.Tensor:
+        ids, mask = framed(rows, model.reading).padded(model.reading.pad)
+        hidden = model.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return (hidden * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
+
+    def in_batch(pairs: PairBatch) -> torch.Tensor:
+        q, k = vectors(encoder, pairs.query), vectors(encoder, pairs.key)
+        scores = q.float() @ k.float().T / config.temperature
+        return F.cross_entropy(scores, torch.arange(len(q), device=device))
+
+    def against_queue(pairs: PairBatch, number: int) -> torch.Tensor:
+        with torch.no_grad():
+            for slow, fast in zip(key_encoder.parameters(), encoder.parameters(), strict=True):
+                slow.data = slow.data * config.momentum + fast.data * (1 - config.momentum)
+            k = vectors(key_encoder, pairs.key).float()
+        q = vectors(encoder, pairs.query).float()
+        old = q @ queue.clone().detach()
+        scores = torch.cat([(q * k).sum(1, keepdim=True), old], 1) / config.temperature
+        start = number * len(k) % config.queue_size
+        queue[:, start : start + len(k)] = k.T
+        return F.cross_entropy(scores, torch.zeros(len(q), dtype=torch.long, device=device))
 
     def step(number: int) -> None:
         pairs = batch_of_step(corpus, np.arange(len(corpus)), config, number).to(device)
         with torch.autocast(device, kind, enabled=kind != torch.float32):
-            q, k = (vectors(rows, encoder.reading) for rows in (pairs.query, pairs.key))
-            scores = q.float() @ k.float().T / config.temperature
-            loss = F.cross_entropy(scores, torch.arange(len(q), device=device))
+            loss = against_queue(pairs, number) if moco else in_batch(pairs)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), config.clip)
@@ -146,9 +171,16 @@ SYSTEMS = {"contriever_lite": ours, "plain padded": plain,
            "sentence-transformers": sentence_transformers}  # fmt: skip
 
 
+def alone(system: Callable[..., float], config: TrainConfig, corpus: Corpus) -> float:
+    """Its seconds a step in a new process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(system, config, corpus).result()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--objective", choices=("in_batch", "moco"), default="in_batch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
@@ -158,16 +190,20 @@ def main() -> None:
     config = TrainConfig(
         encoder="transformer", dimension=dimension, layers=layers, heads=heads, normalise=False,
         batch_size=given.batch, steps=given.steps, learning_rate=5e-5, clip=1.0,
-        query_delete=0.0, key_delete=0.0, precision=given.precision,
+        query_delete=0.0, key_delete=0.0, precision=given.precision, objective=given.objective,
+        queue_size=256 * given.batch,
     )  # fmt: skip
     corpus = documents(given.batch * 4)
-    best = dict.fromkeys(SYSTEMS, float("inf"))
+    systems = dict(SYSTEMS)
+    if given.objective == "moco":  # their trainer has none
+        del systems["sentence-transformers"]
+    best = dict.fromkeys(systems, float("inf"))
     for _ in range(given.rounds):
-        for name, system in SYSTEMS.items():
-            best[name] = min(best[name], system(config, corpus))
+        for name, system in systems.items():
+            best[name] = min(best[name], alone(system, config, corpus))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(f"{given.size}, {given.batch} pairs a step, {given.precision}, {device}, "
-          f"{torch.get_num_threads()} threads")  # fmt: skip
+    print(f"{given.size}, {given.objective}, {given.batch} pairs a step, {given.precision}, "
+          f"{device}, {torch.get_num_threads()} threads")  # fmt: skip
     for name, seconds in best.items():
         ratio = seconds / best["contriever_lite"]
         print(f"{name:<22} {seconds:7.3f} s a step {given.batch / seconds:8.1f} pairs/s "
