@@ -5,7 +5,7 @@
     python scripts/record.py untrained    the bag before its first step, three seeds
     python scripts/record.py raw          the bag trained on a collection's own documents, so too
     python scripts/record.py titles       the same with title-to-body pairs
-    python scripts/record.py wiki         the start of `adapt`: the bag that ships beside fresh numbers
+    python scripts/record.py wiki         the start of `adapt`: bag that ships beside fresh numbers
     python scripts/record.py adapt        that bag, then trained on a collection's own documents
     python scripts/record.py methods      the bag by other unsupervised methods, one budget for all:
                                           records in data/runs/methods/
