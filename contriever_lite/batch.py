@@ -1,7 +1,7 @@
 """Views to tensors: packed end to end for the bag, padded for a transformer, from one class."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,11 @@ class TokenBatch:
         """The rows from start to end, end not included."""
         ends = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
         return TokenBatch(self.tokens[ends[start] : ends[end]], self.lengths[start:end])
+
+    def parts(self, rows: int = 1024) -> Iterator["TokenBatch"]:
+        """The rows in parts of at most so many."""
+        for start in range(0, len(self), rows):
+            yield self.rows(start, min(start + rows, len(self)))
 
     def take(self, rows: Tensor) -> "TokenBatch":
         """The rows of these numbers, (R,) int64, in this order."""

@@ -60,6 +60,8 @@ def search(arguments: Namespace) -> None:
     from contriever_lite.models import load_model
 
     a = arguments
+    if a.query != a.query.encode("utf-8", "replace").decode("utf-8"):
+        raise ConfigError(f"the query {a.query!r} is not UTF-8; type it again, or set LANG")
     collection = load_collection(a.data)
     encoder = None if a.model == "bm25" else load_model(a.model, a.score)
     encoded = EncodedCorpus.open(a.vectors) if a.vectors else None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import BinaryIO
 
-from contriever_lite.errors import DataError
+from contriever_lite.errors import SourceError
 
 BLOCK = 1 << 17  # bytes of a .zst file read at once
 # What reading a damaged file raises; an OSError with an errno is the disk's.
@@ -67,7 +67,7 @@ def _open_zst(file: BinaryIO) -> BinaryIO:
     try:
         import zstandard
     except ImportError as error:
-        raise DataError(
+        raise SourceError(
             f"{file.name}: reading .zst needs a package more: pip install zstandard"
         ) from error
     return io.BufferedReader(_ZstReader(file, zstandard), BLOCK)

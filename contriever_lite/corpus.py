@@ -28,6 +28,7 @@ from contriever_lite.tokens import load_tokenizer
 ARRAYS = ("tokens", "offsets", "titles")
 FORMAT = 1
 BATCH = 1 << 18  # characters tokenised at once
+COUNTED = 1 << 14  # documents counted at once
 Documents = list[tuple[str, str]]  # (title, text)
 Tokenised = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens, lengths, titles
 
@@ -98,11 +99,14 @@ class Corpus:
 
     def document_frequency(self) -> np.ndarray:
         """(V,) int64: in how many documents each word piece occurs."""
-        row = np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
         size = self.tokenizer.get_vocab_size()
-        pairs = np.sort(row * size + np.asarray(self.tokens, dtype=np.int64))
-        different = pairs[np.diff(pairs, prepend=-1) > 0]
-        return np.bincount(different % size, minlength=size)
+        counts = np.zeros(size, np.int64)
+        for start in range(0, len(self), COUNTED):  # the corpus may be larger than memory
+            lengths, first = self.lengths[start : start + COUNTED], self.offsets[start]
+            tokens = np.asarray(self.tokens[first : first + lengths.sum()], dtype=np.int64)
+            pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * size + tokens)
+            counts += np.bincount(pairs % size, minlength=size)
+        return counts
 
     def save(self, folder: str | Path) -> Path:
         """Write the corpus to a new folder, whole or not at all."""
@@ -180,6 +184,7 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{file}: broken JSON: {error}; prepare the corpus again") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
+    found = "of vectors" if found == FORMAT and "sha256" not in manifest else found
     if found != FORMAT:
         raise DataError(
             f"{file}: format {found!r}, this version reads {FORMAT}; prepare the corpus again"

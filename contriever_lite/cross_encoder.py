@@ -182,6 +182,9 @@ def rerank(
     found: Run = {}
     for row, query in enumerate(tqdm(labels.ids, "re-ranking", leave=False, delay=2)):
         best = ranking(run.get(query, {}))[:depth]
+        if not best:
+            found[query] = {}
+            continue
         numbers = np.array([place[d] for d in best], np.int64)
         order = np.argsort(corpus.lengths[numbers], kind="stable")  # like lengths: less padding
         scores = np.zeros(len(best))

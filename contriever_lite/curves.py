@@ -19,6 +19,7 @@ from contriever_lite.plots import label, lines, use_style
 from contriever_lite.report import NAMES
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.state_files import read_state, states_in
+from contriever_lite.tokens import reading_raw_text
 
 Series = dict[str, tuple[list[int], list[float]]]  # name -> (steps, values)
 APART = ("step", "seconds")
@@ -110,10 +111,8 @@ def over_time(run: str | Path, data: str) -> dict[int, dict]:
 def retriever_of(path: str | Path) -> Retriever:
     """The retriever that a run had when it saved this state."""
     state = read_state(Path(path))
-    config, tokenizer = (
-        from_dict(json.loads(state["config"])),
-        Tokenizer.from_str(state["tokenizer"]),
-    )
+    config = from_dict(json.loads(state["config"]))
+    tokenizer = reading_raw_text(Tokenizer.from_str(state["tokenizer"]))
     nothing = Corpus(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32), tokenizer)
     plain = config.replace(idf_weights=False, stop_words="")  # the state has its weights
     objective = new_objective(config, new_encoder(plain, nothing), tokenizer)

@@ -75,7 +75,7 @@ def locate_documents(source: str | Path) -> list[Path]:
     path, name = Path(source), str(source)
     if source in NAMES or name.startswith(PREFIX):
         return []
-    if path.is_file() or (name.endswith(SUFFIXES) and not has_magic(name)):
+    if path.is_file() or (name.endswith(SUFFIXES) and not has_magic(name) and not path.is_dir()):
         return [_readable(path)]
     if has_magic(name) and not path.is_dir():
         return [

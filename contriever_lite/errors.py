@@ -26,6 +26,10 @@ class DataError(UserError):
     """A file or folder of data is missing, broken or inconsistent: names the file and the line."""
 
 
+class SourceError(DataError):
+    """Documents cannot be reached now: no network, or no package. The same again may do."""
+
+
 class ConfigError(UserError, ValueError):
     """A setting has a value that is not allowed: names the setting, the value and the choices."""
 

@@ -12,7 +12,7 @@ from tokenizers.processors import TemplateProcessing
 
 from contriever_lite.checkpoint import Encoder
 from contriever_lite.encoder import BagEncoder
-from contriever_lite.errors import CheckpointError
+from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.files import new_folder
 from contriever_lite.pretrained import wrap_tokenizer, write_pretrained
 from contriever_lite.tokens import special_ids
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 def export(encoder: Encoder, tokenizer: Tokenizer, folder: str | Path) -> Path:
     """Write the folder: a bag as StaticEmbedding (a mean, which normalisation makes equal to a
     sum), a transformer as Transformer and Pooling. Raises CheckpointError for a bag that does not
-    normalise, DataError if the folder exists."""
-    from sentence_transformers import SentenceTransformer
-
+    normalise, DataError if the folder exists, ConfigError without the package."""
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise ConfigError(
+            f"to write {folder} in its form takes a package more: pip install sentence-transformers"
+        ) from error
     with new_folder(folder) as work, tempfile.TemporaryDirectory() as scratch:
         if isinstance(encoder, BagEncoder):
             parts = _bag(encoder, tokenizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from contriever_lite.errors import DataError
+from contriever_lite.errors import SourceError
 
 PREFIX = "hub:"
 
@@ -22,13 +22,13 @@ def hub_rows(source: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         from datasets import load_dataset
     except ImportError as error:
-        raise DataError(
+        raise SourceError(
             f"{source}: the hub's data sets need a package more: pip install 'contriever-lite[hub]'"
         ) from error
     try:
         rows = load_dataset(name, configuration or None, split=split or "train", streaming=True)
     except Exception as error:  # `datasets` lets through what a dozen other libraries raise
-        raise DataError(
+        raise SourceError(
             f"cannot open {source}: {error}. Write hub:NAME:CONFIGURATION as on the data set's "
             "page at huggingface.co; it needs a network, and HF_HUB_OFFLINE unset"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -32,7 +33,11 @@ def show_batch(
     config = read_config(run)
     if not 1 <= step <= config.steps:
         raise ConfigError(f"step is {step}; allowed: 1 to {config.steps}, as {run} has them")
-    corpus = read_corpus(data or _sources(Path(run)), config.vocab_size, config.start)
+    record = _record(Path(run))
+    if "negatives" in record:
+        raise ConfigError(f"{run} learnt from labels, whose steps cannot be shown; name a run of "
+                          "`train`")  # fmt: skip
+    corpus = read_corpus(data or _sources(run, record), config.vocab_size, config.start)
     fitted, usable = fit(config, corpus)
     if fitted.batch_size != config.batch_size:
         raise ConfigError(
@@ -50,12 +55,15 @@ def show_batch(
     return "\n".join(lines)
 
 
-def _sources(run: Path) -> Sources:
-    record = run / "run.json"
-    source = json.loads(record.read_text(encoding="utf-8")).get("source") if record.exists() else ""
-    if not source:
+def _record(run: Path) -> dict[str, Any]:
+    file = run / "run.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _sources(run: str | Path, record: dict[str, Any]) -> Sources:
+    if not record.get("source"):
         raise ConfigError(f"{run} does not say what it was trained on; name it: --data SOURCE")
-    return source
+    return record["source"]
 
 
 def _named(number: int, first: tuple[int, ...], config: TrainConfig) -> str:

@@ -53,7 +53,7 @@ class Labels:
     def hold_out(self, share: float, seed: int) -> tuple[Labels, Labels]:
         """(the rest, floor(share N) labels drawn at random), each in the order they stand in."""
         order = stream(seed, "hold out").permutation(len(self))
-        cut = int(share * len(self))
+        cut = int(share * len(self)) if 0 < share < 1 else 0
         if not 0 < cut < len(self):
             raise ConfigError(f"share = {share} of {len(self)} labels holds out {cut}; leave some")
         return self.take(np.sort(order[cut:])), self.take(np.sort(order[:cut]))

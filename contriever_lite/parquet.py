@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from contriever_lite.errors import DataError
+from contriever_lite.errors import DataError, SourceError
 from contriever_lite.records import Faults, byte_bar
 
 ROWS = 256  # held at once
@@ -26,7 +26,7 @@ def parquet_rows(
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        raise DataError(
+        raise SourceError(
             f"{path}: reading parquet needs a package more: pip install 'contriever-lite[parquet]'"
         ) from error
     number = 0

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from contriever_lite.corpus import Corpus, batches
 from contriever_lite.corpus_writer import CorpusWriter
 from contriever_lite.documents import TEXT_AND_TITLE, Fields, locate_documents, stream_documents
-from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.errors import ConfigError, DataError, SourceError
 from contriever_lite.files import new_file, refuse_to_overwrite, write_json
 from contriever_lite.tokenising import tokenise_batches
 from contriever_lite.vocabulary import Vocabulary
@@ -110,7 +110,8 @@ def _state(source: str | Path) -> str:
 @contextmanager
 def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterator[Path]:
     """The folder of the unfinished corpus: new, or resumed, and ours alone. It goes away when the
-    work is done, or cannot be used again: after a DataError a source must change."""
+    work is done, or cannot be used again: after a DataError a source must change, unless it
+    could only not be reached."""
     if folder.exists() and not resume:
         raise ConfigError(
             f"{folder} holds what an interrupted prepare has done; go on with it: --resume, or "
@@ -126,8 +127,10 @@ def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterat
             _refuse_differences(folder / "settings.json", settings)
             try:
                 yield folder
-            except DataError:
-                shutil.rmtree(folder)
+            except DataError as error:
+                begun = (folder / "progress.json").exists()
+                if not (begun and isinstance(error, SourceError)):
+                    shutil.rmtree(folder)
                 raise
             shutil.rmtree(folder)
     except Timeout as error:

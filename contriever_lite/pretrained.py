@@ -60,6 +60,7 @@ def load_pretrained(
         raise CheckpointError(f"{source}: missing or misshapen {', '.join(sorted(wrong)[:5])}; "
                               "copy the model again")  # fmt: skip
     model.pooler = None  # never used: the vectors are means
+    model.float()  # as saved it may be in 16 bits, in which small updates round away
     tokenizer = load_tokenizer(source)
     settings = {"longest": longest(config), **_saved_reading(source), **reading}
     return TransformerEncoder(model, Reading.of(special_ids(tokenizer), **settings)), tokenizer

