@@ -373,6 +373,17 @@ def test_search_errors(fails: Callable[..., str], trained: str) -> None:
         assert "k is 0; allowed: 1 or more" in fails(*words, model, "--k", "0")
     assert "no model 'nothing'" in fails(*words, "nothing")
     assert "no collection" in fails("search", "--data", "nothing", "--model", "bm25", "query")
+    broken = b"caf\xff".decode("utf-8", "surrogateescape")
+    assert "is not UTF-8" in fails("search", "--data", "world", "--model", trained, broken)
+
+
+def test_without_sentence_transformers_export_says_what_to_install(
+    fails: Callable[..., str], trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    monkeypatch.setitem(sys.modules, "sentence_transformers.util", None)
+    assert "pip install sentence-transformers" in fails("export", "--model", trained, "--out", "it")
+    assert "no model 'typo'" in fails("search", "--data", "world", "query", "--model", "typo")
 
 
 def test_eval_prints_scores_and_writes_them(run: Callable[..., str], trained: str) -> None:

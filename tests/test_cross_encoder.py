@@ -146,3 +146,8 @@ def test_a_loss_that_is_no_number() -> None:
         model.weights.fill_(float("nan"))
     with pytest.raises(TrainingError, match="step 1: the loss is nan"):
         train_cross_encoder(CONFIG, model, CORPUS, LABELS, [np.arange(100, 104)] * len(LABELS))
+
+
+def test_a_query_without_an_answer_keeps_none() -> None:
+    run = {query: {} for query in LABELS.ids}
+    assert rerank(new(), run, LABELS, CORPUS, WORLD.document_ids(), window=24) == run

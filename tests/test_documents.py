@@ -213,3 +213,10 @@ def test_a_missing_package_is_named(
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(DataError, match=rf"pip install 'contriever-lite\[{extra}\]'"):
         list(stream_documents(source))
+
+
+def test_a_folder_whose_name_looks_like_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "spark.parquet"
+    folder.mkdir()
+    table(folder / "part-0.parquet", ROWS)
+    assert list(stream_documents(str(folder))) == PAIRS

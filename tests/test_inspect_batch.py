@@ -121,3 +121,11 @@ def test_what_cannot_be_shown_is_refused(sources: list[Path], tmp_path: Path) ->
         show_batch(tmp_path / "run", 1)
     with pytest.raises(CheckpointError, match="is not a run"):
         show_batch(tmp_path, 1)
+
+
+def test_a_run_that_learnt_from_labels_is_refused(sources: list[Path], tmp_path: Path) -> None:
+    train_run(QUICK, sources[1], tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "negatives": "in-batch"}))
+    with pytest.raises(ConfigError, match="learnt from labels"):
+        show_batch(tmp_path / "run", 1)

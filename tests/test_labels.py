@@ -93,3 +93,9 @@ def test_mined_documents_get_their_numbers() -> None:
     found = numbered({LABELS.ids[1]: ["t0n3", "t1n0"]}, LABELS, WORLD.document_ids())
     assert [numbers.tolist() for numbers in found[:2]] == [[], [3, synthetic.EACH]]
     assert isinstance(LABELS, Labels)
+
+
+def test_a_share_that_is_no_share_is_refused() -> None:
+    for share in (float("nan"), float("inf"), -0.5, 1.5):
+        with pytest.raises(ConfigError, match="share"):
+            LABELS.hold_out(share, seed=0)

@@ -28,7 +28,7 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.corpus import Corpus, build_corpus, tokenise
 from contriever_lite.corpus_writer import CorpusWriter
 from contriever_lite.documents import Fields, stream_documents
-from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.errors import ConfigError, DataError, SourceError
 from contriever_lite.prepare import _bar, prepare_corpus
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.vocabulary import Vocabulary
@@ -392,3 +392,45 @@ def test_a_bar_knows_how_far_it_is(sources: list[Path], tmp_path: Path) -> None:
         list(stream_documents(source, bar=bar))
     assert bar.disable or bar.n == bar.total
     assert _bar([*sources, "wikipedia-vital"]).total is None
+
+
+def test_a_hub_out_of_reach_costs_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = [{"title": title, "text": text} for title, text in WORLD] * 20
+
+    def breaking(*_: object, **__: object) -> Iterator[dict]:
+        yield from rows[:1500]
+        raise TimeoutError("the line went dead")
+
+    monkeypatch.setattr(corpus_module, "BATCH", 1 << 12)
+    monkeypatch.setattr(datasets, "load_dataset", breaking)
+    out = tmp_path / "corpus"
+    with pytest.raises(ConnectionError, match="broke off after row 1,500"):
+        prepare_corpus(["hub:some/set"], out, TOKENIZER, save_every=0)
+    (part,) = tmp_path.glob("corpus*")
+    kept = json.loads((part / "progress.json").read_text())["documents"]
+    assert kept > 1000
+    away = mock.Mock(side_effect=ConnectionError("no route"))
+    monkeypatch.setattr(datasets, "load_dataset", away)
+    with pytest.raises(SourceError, match="cannot open"):
+        prepare_corpus(["hub:some/set"], out, TOKENIZER, resume=True)
+    assert json.loads((part / "progress.json").read_text())["documents"] == kept
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: iter(rows))
+    prepare_corpus(["hub:some/set"], out, TOKENIZER, resume=True)
+    assert len(Corpus.open(out)) == len(rows)
+    monkeypatch.setattr(datasets, "load_dataset", away)
+    with pytest.raises(SourceError, match="cannot open"):
+        prepare_corpus(["hub:mis/spelt"], tmp_path / "other", TOKENIZER)
+    assert not list(tmp_path.glob("other*")), "nothing was begun"
+
+
+def test_another_tokenizer_of_the_same_name_is_read_anew(
+    sources: list[Path], tmp_path: Path
+) -> None:
+    for size in (120, 300):
+        out = tmp_path / "corpus"
+        other = train_tokenizer([text for _, text in WORLD], size)
+        prepare_corpus(sources, out, other)
+        found, expected = Corpus.open(out), build_corpus(stream_documents(sources[-1]), other)
+        np.testing.assert_array_equal(found.tokens[-len(expected.tokens) :], expected.tokens)
+        out.rename(tmp_path / f"moved{size}")

@@ -157,3 +157,11 @@ def test_a_transformer_starts_from_a_bags_words(tmp_path: Path, dimension: int) 
     gram, kept = words[:, :16] @ words[:, :16].T, known @ known.T
     alike = torch.corrcoef(torch.stack([gram.flatten(), kept.flatten()]))[0, 1]
     assert alike > (0.99 if dimension >= 16 else 0.7)
+
+
+def test_a_model_saved_in_16_bits_trains_in_32(folder: Path) -> None:
+    small = AutoModel.from_pretrained(folder).to(torch.bfloat16)
+    small.save_pretrained(folder)
+    assert load_file(folder / "model.safetensors").popitem()[1].dtype == torch.bfloat16
+    loaded, _ = load_pretrained(folder)
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}

@@ -148,3 +148,15 @@ def test_the_table_of_a_terminal_lines_up() -> None:
     assert places == {8}
     assert all(line == line.rstrip() for line in lines)
     assert lines[1].count("0.500 [0.400, 0.600]") == 3
+
+
+def test_a_record_of_several_collections_is_several(tmp_path: Path) -> None:
+    score = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    records = [
+        {"model": "bag", "data": data, "split": "test", "documents": 9, "queries": 3,
+         "scores": dict.fromkeys(("ndcg@10", "recall@100", "mrr@10"), score)}
+        for data in ("here", "there")
+    ]  # fmt: skip
+    file = tmp_path / "all.json"
+    file.write_text(json.dumps({"model": "bag", "seconds": 1.0, "collections": records}))
+    assert [record["data"] for record in read_records([file])] == ["here", "there"]

@@ -3,9 +3,11 @@
 import gzip
 import json
 import multiprocessing
+import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.circumstances import circumstances, commit, device
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
+from contriever_lite.encode import encode_to_folder
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_config, read_corpus, read_documents, train_run
@@ -382,3 +385,33 @@ def test_the_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
     assert device() == "Some GPU"
+
+
+def test_a_wrong_setting_leaves_the_name_free(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ConfigError, match="fp16"):
+        train_run(QUICK.replace(precision="fp16"), source, out)
+    assert not out.exists()
+    train_run(QUICK, source, out)
+    assert (out / "model").is_dir()
+
+
+def test_the_precision_is_the_configs(source: Path, tmp_path: Path) -> None:
+    before = train_run(QUICK, source, tmp_path / "one").encode(["bada dofa"])
+    code = (
+        "import sys, numpy as np\n"
+        "from contriever_lite.runs import train_run, read_config\n"
+        "run = train_run(read_config(sys.argv[1]), sys.argv[2], sys.argv[3])\n"
+        "np.save(sys.argv[4], run.encode(['bada dofa']))\n"
+    )
+    paths = map(str, (tmp_path / "one", source, tmp_path / "two", tmp_path / "vectors.npy"))
+    environment = {**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16"}
+    subprocess.run([sys.executable, "-c", code, *paths], check=True, env=environment)
+    np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), before, rtol=0, atol=1e-6)
+
+
+def test_a_folder_of_vectors_is_no_corpus(source: Path, tmp_path: Path) -> None:
+    train_run(QUICK, source, tmp_path / "run")
+    encode_to_folder(str(tmp_path / "run"), str(source), tmp_path / "vectors")
+    with pytest.raises(DataError, match="format 'of vectors'"):
+        train_run(QUICK, tmp_path / "vectors", tmp_path / "other")

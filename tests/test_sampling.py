@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import pytest
 import synthetic
 from tokenizers import Tokenizer
 
+from contriever_lite import sampling
 from contriever_lite.batch import batch_of_step, documents_of_step
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, offsets_of
@@ -234,3 +236,17 @@ def test_one_corpus_is_drawn_as_ever() -> None:
     config = TrainConfig(batch_size=4, seed=3)
     assert documents_of_step(np.arange(10), config, 0).tolist() == [7, 4, 3, 5]
     assert documents_of_step(np.arange(10), config, 5).tolist() == [8, 4, 6, 7]
+
+
+def test_many_sources_keep_their_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = mock.Mock(wraps=sampling.stream)
+    monkeypatch.setattr(sampling, "stream", drawn)
+    sampling._orders.cache_clear()
+    for _step in range(3):
+        for source in range(1, 9):
+            order = sampling._epoch_order(50, 7, source, 2)
+            assert sorted(order) == [*range(50)]
+    assert drawn.call_count == 8
+    for epoch in range(5):
+        sampling._epoch_order(50, 7, 1, epoch)
+    assert len(sampling._orders(50, 7, 1)) <= 2, "old epochs go"

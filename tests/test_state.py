@@ -295,3 +295,23 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
     run.save_if_due(1, 0.5)
     assert run.newest() is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_score_of_numpys_can_be_read_back(tmp_path: Path) -> None:
+    def look(*_: object) -> dict[str, float]:
+        return {"score": np.float64(0.5)}
+
+    settings = {"evaluate": look, "evaluate_every": 4, "state": tmp_path / "states"}
+    first = train(SMALL, CORPUS, **settings)
+    again = train(SMALL, CORPUS, **settings)
+    torch.testing.assert_close(again.state_dict(), first.state_dict(), rtol=0, atol=0)
+
+
+def test_a_state_of_bf16_goes_on_in_fp16(tmp_path: Path) -> None:
+    weights = nn.Linear(2, 2)
+    run = RunState(tmp_path, SMALL, CORPUS)
+    run.restore(objective=weights)
+    run.save(3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    assert RunState(tmp_path, SMALL, CORPUS).restore(objective=weights, scaler=scaler) == 3
+    assert scaler.get_scale() == 8.0
