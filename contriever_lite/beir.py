@@ -98,6 +98,18 @@ def read_beir(folder: str | Path, split: str = "test") -> Collection:
     return collection
 
 
+def read_beir_documents(folder: str | Path) -> Collection:
+    """The documents alone, as a collection without a query: corpus.jsonl is enough."""
+    if not Path(folder).is_dir():
+        raise DataError(f"no folder {folder} (a BEIR folder holds corpus.jsonl)")
+    faults = Faults()
+    corpus = read_corpus(Path(folder), faults)
+    faults.settle()
+    collection = Collection(Path(folder).resolve().name, "", corpus, {}, {})
+    warn_of_empty(collection)
+    return collection
+
+
 def warn_of_empty(collection: Collection) -> None:
     """One warning that counts the documents without text and names the first five."""
     empty = collection.empty_documents()

@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from contriever_lite.beir import Collection, read_beir
+from contriever_lite.beir import Collection, read_beir, read_beir_documents
 from contriever_lite.beir_writer import write_beir, write_folder
 from contriever_lite.check import Report, check
-from contriever_lite.registry import REGISTRY, find, get
+from contriever_lite.registry import REGISTRY, Entry, find, get
 from contriever_lite.wikipedia import NAMES, load_wikipedia
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Report",
     "check",
     "load_collection",
+    "load_documents",
     "read_beir",
     "write_beir",
     "write_folder",
@@ -37,13 +38,31 @@ def load_collection(name_or_path: str | Path, split: str | None = None) -> Colle
 
     Raises ConfigError for an unknown name or split and DataError for broken or missing data.
     """
-    name = str(name_or_path)
-    own_folder = name.startswith((".", "/")) or (name != "" and Path(name).is_dir())
-    if isinstance(name_or_path, Path) or (name not in REGISTRY and own_folder):
+    if _is_folder(name_or_path):
         return read_beir(name_or_path, split or "test")
-    entry = find(name)
+    entry = find(str(name_or_path))
     split = split or entry.split
     if entry.name in NAMES:
         return load_wikipedia(entry.name, split)
+    return _named(entry, read_beir(get(entry.name), split))
+
+
+def load_documents(name_or_path: str | Path) -> Collection:
+    """The documents of a collection, found as above; queries and judgements need not be there."""
+    if _is_folder(name_or_path):
+        return read_beir_documents(name_or_path)
+    entry = find(str(name_or_path))
+    if entry.name in NAMES:
+        return load_wikipedia(entry.name, entry.split)
+    return _named(entry, read_beir_documents(get(entry.name)))
+
+
+def _is_folder(name_or_path: str | Path) -> bool:
+    name = str(name_or_path)
+    own_folder = name.startswith((".", "/")) or (name != "" and Path(name).is_dir())
+    return isinstance(name_or_path, Path) or (name not in REGISTRY and own_folder)
+
+
+def _named(entry: Entry, collection: Collection) -> Collection:
     about = {"name": entry.name, "language": entry.language, "same_ids": entry.same_ids}
-    return dataclasses.replace(read_beir(get(entry.name), split), **about)
+    return dataclasses.replace(collection, **about)

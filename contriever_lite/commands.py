@@ -53,7 +53,7 @@ def encode(arguments: Namespace) -> None:
 
 def search(arguments: Namespace) -> None:
     """Print the best documents for one query."""
-    from contriever_lite.collection import load_collection
+    from contriever_lite.collection import load_documents
     from contriever_lite.encoded import EncodedCorpus
     from contriever_lite.evaluate import retrieve
     from contriever_lite.metrics import ranking
@@ -62,7 +62,7 @@ def search(arguments: Namespace) -> None:
     a = arguments
     if a.query != a.query.encode("utf-8", "replace").decode("utf-8"):
         raise ConfigError(f"the query {a.query!r} is not UTF-8; type it again, or set LANG")
-    collection = load_collection(a.data)
+    collection = load_documents(a.data)
     encoder = None if a.model == "bm25" else load_model(a.model, a.score)
     encoded = EncodedCorpus.open(a.vectors) if a.vectors else None
     run = retrieve(a.model, collection, {"query": a.query}, a.k, encoder, encoded)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from contriever_lite.blocks import ENCODED, encode_blocks
-from contriever_lite.collection import load_collection
+from contriever_lite.collection import load_documents
 from contriever_lite.corpus import Corpus
 from contriever_lite.documents import SUFFIXES, stream_documents
 from contriever_lite.encoded import Documents, EncodedCorpus, parts
@@ -52,5 +52,5 @@ def _open(model: str, data: str, score: str | None) -> tuple[Encoder, Documents]
     if data.endswith(SUFFIXES) or data.startswith(PREFIX):
         stream = enumerate(stream_documents(data), 1)
         return encoder, ((str(n), f"{title} {text}".strip()) for n, (title, text) in stream)
-    collection = load_collection(data)
+    collection = load_documents(data)
     return encoder, zip(collection.document_ids(), collection.texts(), strict=True)

@@ -377,6 +377,21 @@ def test_search_errors(fails: Callable[..., str], trained: str) -> None:
     assert "is not UTF-8" in fails("search", "--data", "world", "--model", trained, broken)
 
 
+def test_documents_without_judgements_are_encoded_and_searched(
+    run: Callable[..., str], fails: Callable[..., str], trained: str, here: Path
+) -> None:
+    bare = here / "bare"
+    bare.mkdir()
+    (bare / "corpus.jsonl").write_bytes((here / "world" / "corpus.jsonl").read_bytes())
+    for model in ("bm25", trained):
+        words = ["search", "--model", model, "--k", "3", QUERY, "--data"]
+        assert run(*words, "bare") == run(*words, "world")
+    run("encode", "--model", trained, "--data", "bare", "--out", "vectors")
+    assert len(np.load("vectors.npz")["ids"]) == len(synthetic.world().corpus)
+    assert "has no qrels" in fails("eval", "--model", "bm25", "--data", "bare")
+    assert "no folder" in fails("search", "--model", "bm25", "--data", "./nowhere", "a")
+
+
 def test_without_sentence_transformers_export_says_what_to_install(
     fails: Callable[..., str], trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
