@@ -99,10 +99,10 @@ class Corpus:
 
     def document_frequency(self) -> np.ndarray:
         """(V,) int64: in how many documents each word piece occurs."""
-        size = self.tokenizer.get_vocab_size()
+        size, every = self.tokenizer.get_vocab_size(), self.lengths
         counts = np.zeros(size, np.int64)
         for start in range(0, len(self), COUNTED):  # the corpus may be larger than memory
-            lengths, first = self.lengths[start : start + COUNTED], self.offsets[start]
+            lengths, first = every[start : start + COUNTED], self.offsets[start]
             tokens = np.asarray(self.tokens[first : first + lengths.sum()], dtype=np.int64)
             pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * size + tokens)
             counts += np.bincount(pairs % size, minlength=size)
