@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contriever_lite.batch import TokenBatch
+from contriever_lite.dropout import use_fast_dropout
 from contriever_lite.tokens import SpecialIds
 
 if TYPE_CHECKING:  # transformers takes seconds to import, and the bag never needs it
@@ -57,6 +58,7 @@ class TransformerEncoder(nn.Module):
         self, model: PreTrainedModel, reading: Reading, tokens_a_forward: int | None = None
     ) -> None:
         super().__init__()
+        use_fast_dropout(model)
         self.model, self.reading, self.tokens_a_forward = model, reading, tokens_a_forward
 
     @property

@@ -20,6 +20,7 @@ REGISTER = {
     "diagnostics.deviation": "test_diagnostics.test_deviation_equals_a_loop",
     "diagnostics.effective_rank": "test_diagnostics.test_effective_rank_equals_its_formula",
     "diagnostics.mean_rank": "test_diagnostics.test_mean_rank_equals_a_loop",
+    "dropout.Dropout": "test_dropout.test_numbers_are_dropped_at_the_rate_and_the_rest_scaled",
     "ema.cosine_momentum": "test_ema.test_the_momentum_schedule_equals_its_formula",
     "ema.drift": "test_ema.test_drift_equals_its_formula",
     "ema.ema_update": "test_ema.test_an_update_equals_a_loop",

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "contriever_lite"
 # A module imports only modules that stand before it.
 ORDER = """
     errors files hashing settings config presets rng tokens corpus mixture sampling augment views
-    batch distributed encoder transformer cached loss diagnostics criterion key_queue ema
+    batch distributed encoder dropout transformer cached loss diagnostics criterion key_queue ema
     objective mlm quantise pretrained checkpoint warm_start build
     table_adam optimizer precision memory hardware prefetch stop divergence circumstances journal
     state_files state fit estimate incidents train export retriever
