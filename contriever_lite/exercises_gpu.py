@@ -10,19 +10,19 @@ from math import isclose
 
 import torch
 
-NOTHING = "Not yet: the function returns nothing."
+from contriever_lite.exercises import hint, in_words, number, numbers
+
 GIB = 2**30
 PAPER = (1.024e9, 65, 85e6, 989, 0.4)
 BITS = {torch.bfloat16: 7, torch.float16: 10, torch.float32: 23}
 
 
+@in_words
 def check_hours(function: Callable[[float, float, float, float, float], float]) -> str:
     """A reader's hours of a MoCo run, called as function(pairs, tokens, parameters, peak, share):
     tokens of one view, 10^12 operations a second at the peak."""
     for case in (PAPER, (768_000, 65, 85e6, 65, 0.25), (1e6, 100, 1e7, 312, 0.1)):
-        value, right = function(*case), _hours(*case)
-        if value is None:
-            return NOTHING
+        value, right = number(function(*case)), _hours(*case)
         if not isclose(value, right, rel_tol=0.01):
             found = f"{value:.3g} hours, and it should be {right:.3g}."
             return f"Not yet: {found} {_hours_hint(value, *case)}".rstrip()
@@ -47,9 +47,10 @@ def _hours_hint(value: float, *case: float) -> str:
         "That is minutes.": right * 60,
         "No GPU reaches its peak: divide by the share, too.": right * case[-1],
     }
-    return _hint(slips, lambda slip: isclose(value, slip, rel_tol=1e-3))
+    return hint(slips, lambda slip: isclose(value, slip, rel_tol=1e-3))
 
 
+@in_words
 def check_scale(function: Callable[[float, int, bool], tuple[float, int]]) -> str:
     """A reader's dynamic loss scale, called as function(scale, good, finite) -> (scale, good),
     beside PyTorch's GradScaler with growth_interval=3."""
@@ -57,19 +58,19 @@ def check_scale(function: Callable[[float, int, bool], tuple[float, int]]) -> st
     weight = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.SGD([weight], lr=0.0)
     scale, good = 2.0**16, 0
-    for number, finite in enumerate(map(bool, (1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1)), 1):
+    for step, finite in enumerate(map(bool, (1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1)), 1):
         factor = 1.0 if finite else float("inf")
         scaler.scale(weight.sum() * factor).backward()
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad()
-        answer = function(scale, good, finite)
-        if answer is None:
-            return NOTHING
+        answer = numbers(function(scale, good, finite))
+        if len(answer) != 2:
+            return f"Not yet: two numbers, the scale and the good steps, not {len(answer)}."
         scale, good = answer
         if scale != scaler.get_scale():
             return (
-                f"Not yet: after step {number} ({'finite' if finite else 'infinite'} gradients) "
+                f"Not yet: after step {step} ({'finite' if finite else 'infinite'} gradients) "
                 f"the scale is {scale:g}, and GradScaler's {scaler.get_scale():g}. "
                 "Halve it and count anew at infinity; double it and count anew after three good "
                 "steps in a row."
@@ -77,13 +78,12 @@ def check_scale(function: Callable[[float, int, bool], tuple[float, int]]) -> st
     return "Right: fifteen steps, and the scale is GradScaler's after each."
 
 
+@in_words
 def check_momentum(function: Callable[[int], float]) -> str:
     """A reader's largest momentum that still moves a weight of 1 towards 1.5, called as
     function(bits of the mantissa)."""
     for dtype, bits in BITS.items():
-        value = function(bits)
-        if value is None:
-            return NOTHING
+        value = number(function(bits))
         name = str(dtype).removeprefix("torch.")
         gap = 1 - value
         if not 0 < gap < 1:
@@ -100,6 +100,7 @@ def _moves(dtype: torch.dtype, momentum: float) -> bool:
     return bool((torch.tensor(1.0, dtype=dtype) + step.to(dtype)) != 1)
 
 
+@in_words
 def check_batch(function: Callable[[float, float, int, int, int, int], int]) -> str:
     """A reader's largest batch of MoCo on a GPU, a power of two, called as function(gib,
     parameters, dimension, layers, tokens, queue); tokens of one view, encoder in 16 bits."""
@@ -107,27 +108,27 @@ def check_batch(function: Callable[[float, float, int, int, int, int], int]) -> 
         (14.56, 108.9e6, 768, 12, 65, 16_384),
         (79.2, 108.9e6, 768, 12, 65, 131_072),
         (22.2, 33.5e6, 512, 6, 65, 32_768),
+        (31.7, 335e6, 1024, 24, 65, 4_194_304),
+        (14.56, 108.9e6, 768, 12, 129, 1_048_576),
+        (14.56, 2.5e6, 128, 2, 33, 4096),
     )
     found = []
     for case in cases:
-        value = function(*case)
-        if value is None:
-            return NOTHING
-        right = _largest(*case)
+        value, right = number(function(*case)), _largest(*case)
         if value != right:
-            needed = _needed(int(value), *case[1:]) / GIB
+            one, two = (_needed(batch, *case[1:]) / GIB for batch in (value, 2 * value))
             return (
-                f"Not yet: {value} on {case[0]} GiB, of which it takes {needed:.1f}; the largest "
-                f"power of two below nine tenths is {right}. Four bytes a parameter each for "
-                "weights, gradients and slow encoder, eight for the optimizer; activations of "
-                "queries alone; the queue; 12 bytes a score."
+                f"Not yet: {value} on {case[0]} GiB takes {one:.1f}, twice that batch {two:.1f}, "
+                f"and nine tenths are {0.9 * case[0]:.1f}: {right} is the largest power of two. "
+                "Four bytes a parameter each for weights, gradients and slow encoder, eight for "
+                "the optimizer; activations of queries alone; the queue; 12 bytes a score."
             )
         found.append(f"{right} on {case[0]} GiB")
-    return f"Right: {', '.join(found)}."
+    return f"Right: {', '.join(found[:3])}."
 
 
 def _needed(
-    batch: int, parameters: float, dimension: int, layers: int, tokens: int, queue: int
+    batch: float, parameters: float, dimension: int, layers: int, tokens: int, queue: int
 ) -> float:
     activations = batch * tokens * layers * 20 * dimension * 2
     scores = 12 * batch * (batch + queue)
@@ -139,8 +140,3 @@ def _largest(gib: float, *sizes: float) -> int:
     while _needed(2 * batch, *sizes) <= 0.9 * gib * GIB:
         batch *= 2
     return batch
-
-
-def _hint(slips: dict[str, float], is_near: Callable[[float], bool]) -> str:
-    """The hint whose wrong value is the reader's, or nothing."""
-    return next((hint for hint, slip in slips.items() if is_near(slip)), "")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isclose
 
+from contriever_lite.exercises import in_words, listed, number, numbers
 from contriever_lite.metrics import Qrels
 from contriever_lite.mining import mine
 
-NOTHING = "Not yet: the function returns nothing."
-SCORES = {"a": 10.0, "b": 9.8, "right": 9.6, "c": 9.4, "other": 9.3, "d": 9.0, "e": 2.0}
+SCORES = {
+    "e": 2.0, "d": 9.0, "other": 9.3, "c": 9.4, "twin": 9.6, "right": 9.6, "b": 9.8, "a": 10.0,
+}  # fmt: skip
 
 
+@in_words
 def check_guard(function: Callable[[dict[str, float], set[str], float], list[str]]) -> str:
     """A reader's hard negatives, best first, called as function(scores, relevant, margin)."""
     negative = {name: score - 19 for name, score in SCORES.items()}
@@ -22,15 +25,12 @@ def check_guard(function: Callable[[dict[str, float], set[str], float], list[str
         (SCORES, {"absent"}, 0.95),
         (negative, {"right"}, 0.95),
     ):
-        answer = function(dict(scores), set(relevant), margin)
-        if answer is None:
-            return NOTHING
+        answer = list(map(str, listed(function(dict(scores), set(relevant), margin))))
         right = mine({"q": scores}, {"q": dict.fromkeys(relevant, 1)}, 10, margin)["q"]
-        if list(answer) != right:
+        if answer != right:
             asked = f"with {sorted(relevant)} relevant and margin {margin:g}"
-            return f"Not yet: {asked} it gives {list(answer)}, should be {right}. " + _guard_hint(
-                list(answer), right, relevant, scores
-            )
+            slip = _guard_hint(answer, right, relevant, scores)
+            return f"Not yet: {asked} it gives {answer}, should be {right}. {slip}"
     return "Right: nothing above the margin, nothing judged relevant, the best first."
 
 
@@ -48,50 +48,53 @@ def _guard_hint(
     return "Compare with the best relevant document's score."
 
 
+@in_words
 def check_seen(function: Callable[[Qrels, Qrels], set[str]]) -> str:
     """A reader's test queries whose answer was an answer in training: function(train, test)."""
     train = {"t1": {"d1": 1, "d2": 0}, "t2": {"d3": 2}}
     test = {"a": {"d1": 1}, "b": {"d2": 1}, "c": {"d3": 0, "d4": 1}, "d": {"d5": 1, "d3": 1}}
-    answer = function(train, test)
-    if answer is None:
-        return NOTHING
+    answer = set(map(str, listed(function(train, test))))
     hints = {
         "b": "d2 was judged in training, and judged not relevant.",
         "c": "d3 answers a training query, but not this one: its grade here is 0.",
         "a": "d1 answers t1.",
         "d": "One of its two answers is enough.",
     }
-    wrong = set(answer) ^ {"a", "d"}
+    wrong = answer ^ {"a", "d"}
     if wrong:
         first = sorted(wrong)[0]
         return f"Not yet: look at query {first!r}. {hints.get(first, 'There is no such query.')}"
+    swapped = sorted(map(str, listed(function(test, train))))
+    if swapped != ["t1", "t2"]:
+        found = f"with training and test exchanged it gives {swapped}"
+        return f"Not yet: right so far, but {found}, should give ['t1', 't2']."
     return "Right: two of four."
 
 
+@in_words
 def check_worth(function: Callable[[Sequence[int], Sequence[float], float], float]) -> str:
     """A reader's number of labels that reach a score: function(counts, scores, target)."""
     counts, scores = (0, 100, 500, 1000), (0.3, 0.3, 0.4, 0.5)
     cases = ((0.45, 750.0), (0.35, 300.0), (0.4, 500.0), (0.3, 0.0), (0.6, float("inf")))
     for target, right in cases:
-        answer = function(counts, scores, target)
-        if answer is None:
-            return NOTHING
-        if not isclose(answer, right, rel_tol=1e-6):
-            hint = {
+        answer = number(function(counts, scores, target))
+        if not isclose(answer, right, rel_tol=1e-6, abs_tol=1e-6):
+            slip = {
                 float("inf"): "The curve never gets there: say infinity, do not extend it.",
                 0.0: "It is there before the first label.",
             }.get(right, "Between two points, go along the straight line.")
-            return f"Not yet: for {target:g} it gives {answer:g}, should be {right:g}. {hint}"
+            return f"Not yet: for {target:g} it gives {answer:g}, should be {right:g}. {slip}"
     return "Right: five targets, of which one is out of reach."
 
 
+@in_words
 def check_cost(function: Callable[[int, int, int], tuple[int, int, int]]) -> str:
     """A reader's numbers of forwards: function(queries, documents, depth) -> (two encoders, a
     cross-encoder over everything, a cross-encoder over the first `depth`)."""
     for queries, documents, depth in ((300, 5183, 100), (7, 50, 100)):
-        answer = function(queries, documents, depth)
-        if answer is None:
-            return NOTHING
+        answer = numbers(function(queries, documents, depth))
+        if len(answer) != 3:
+            return f"Not yet: three numbers, for (a), (b) and (c); found {len(answer)}."
         right = (
             queries + documents,
             queries * documents,

@@ -6,16 +6,18 @@ Every check returns one sentence or two, beginning with "Right" or "Not yet".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from math import exp, isclose
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contriever_lite.exercises import entry, first_apart, hint, in_words, number, shown
 from contriever_lite.loss import info_nce
 from contriever_lite.memory import LiveBytes
 
-NOTHING = "Not yet: the function returns nothing."
+Call = tuple[Tensor, bool, Tensor]  # part, does autograd watch, which units stay
 COUNTS = {
     "one batch of 256": (255, "every other key of the batch is a negative"),
     "accumulated, 8 times 32": (31, "a loss sees only the micro-batch that it is computed on"),
@@ -25,25 +27,23 @@ COUNTS = {
 }
 
 
+@in_words
 def check_counts(answer: Mapping[str, int | None]) -> str:
     """A reader's number of negatives of one query, for each way of making a batch."""
     for way, (right, reason) in COUNTS.items():
-        value = answer.get(way)
-        if value is None:
-            return f"Not yet: no number for {way!r}."
+        value = entry(answer, way, f"Not yet: no number for {way!r}.")
         if value != right:
             slip = " The positive is no negative." if value == right + 1 else ""
             return f"Not yet: {way}: {value}? Remember: {reason}.{slip}"
     return "Right: accumulating adds text to a step, not negatives; caching and gathering add both."
 
 
+@in_words
 def check_chance(function: Callable[[int, int, int], float]) -> str:
     """A reader's chance that a batch holds a near pair, called as function(documents, near, B)."""
     found = []
     for documents, near, batch in ((10_000, 450, 64), (10_000, 450, 256), (1_000_000, 5000, 8192)):
-        value = function(documents, near, batch)
-        if value is None:
-            return NOTHING
+        value = number(function(documents, near, batch))
         expected = near * batch * (batch - 1) / documents / (documents - 1)
         right = 1 - exp(-expected)
         if not isclose(value, right, abs_tol=0.01):
@@ -62,24 +62,24 @@ def _chance_hint(value: float, expected: float) -> str:
         ),
         "The halves cancel: B (B - 1) over N (N - 1).": 1 - exp(-2 * expected),
     }
-    return _hint(slips, lambda slip: isclose(value, slip, abs_tol=1e-3))
+    return hint(slips, lambda slip: isclose(value, slip, abs_tol=1e-3))
 
 
+@in_words
 def check_part_loss(function: Callable[[Tensor, Tensor, int, float], Tensor]) -> str:
     """A reader's loss of some rows of a batch, called as function(q_part, k, start, tau)."""
     q, k = _vectors(12)
     for start, tau in ((0, 0.5), (4, 0.5), (8, 0.1)):
         part = q[start : start + 4]
-        value, right = function(part, k, start, tau), _part(part, k, start, tau)
-        if value is None:
-            return NOTHING
-        if value.ndim:
-            return f"Not yet: a loss is one number, and this has shape {tuple(value.shape)}."
+        value = number(function(part.clone(), k.clone(), start, tau))
+        right = _part(part, k, start, tau)
         if not isclose(value, right, rel_tol=1e-5):
             found = f"rows {start} to {start + 3}: {value:.3f}, and it should be {right:.3f}."
-            return f"Not yet: {found} {_part_hint(float(value), part, k, start, tau)}".rstrip()
-    whole = sum(function(q[i : i + 4], k, i, 0.1) for i in (0, 4, 8)) / 3
-    assert isclose(whole, info_nce(q, k, temperature=0.1), rel_tol=1e-5)
+            return f"Not yet: {found} {_part_hint(value, part, k, start, tau)}".rstrip()
+    mean = sum(number(function(q[i : i + 4].clone(), k.clone(), i, 0.1)) for i in (0, 4, 8)) / 3
+    whole = info_nce(q, k, temperature=0.1)
+    if not isclose(mean, whole, rel_tol=1e-5):
+        return f"Not yet: at tau = 0.1 the parts' mean is {mean:.3f}, info_nce's {whole:.3f}."
     return "Right: and the mean over the three parts is info_nce of the whole."
 
 
@@ -95,7 +95,7 @@ def _part_hint(value: float, q: Tensor, k: Tensor, start: int, tau: float) -> st
         "Divide the scores by tau.": _part(q, k, start, 1.0),
         "Take the mean over the rows of the part.": _part(q, k, start, tau) * len(q),
     }
-    return _hint(slips, lambda slip: isclose(value, slip, rel_tol=1e-4))
+    return hint(slips, lambda slip: isclose(value, slip, rel_tol=1e-4))
 
 
 class _Noisy(nn.Module):
@@ -106,7 +106,7 @@ class _Noisy(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(0)
         self.weight = nn.Parameter(torch.randn(6, 5, generator=generator))
-        self.calls: list[tuple[Tensor, bool, Tensor]] = []
+        self.calls: list[Call] = []
 
     def forward(self, part: Tensor) -> Tensor:
         stays = torch.rand(len(part), 5) < 0.5
@@ -117,51 +117,70 @@ class _Noisy(nn.Module):
         return F.normalize(part @ self.weight * stays + 0.1, dim=1)
 
 
+@in_words
 def check_replay(function: Callable[[nn.Module, Sequence[Tensor], Callable], object]) -> str:
     """A reader's cached gradients with dropout, called as function(encoder, parts, loss)."""
     encoder = _Noisy()
     parts = list(torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(1)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        function(encoder, parts, _pairs_loss)
+        function(encoder, [part.clone() for part in parts], _pairs_loss)
     blind, watched = ([call for call in encoder.calls if call[1] is on] for on in (False, True))
     if len(blind) != 3 or len(watched) != 3:
         found = f"{len(blind)} forwards without a graph and {len(watched)} with one"
         return f"Not yet: {found}; each of the 3 parts wants one of each."
-    both = list(zip(blind, watched, strict=True))
-    if any(first[0] is not again[0] for first, again in both):
-        return "Not yet: the second forwards take the parts in another order than the first."
-    wrong = [i for i, (a, b) in enumerate(both) if not torch.equal(a[2], b[2])]
+    first, again = (_stays(parts, calls) for calls in (blind, watched))
+    if len(first) != 3 or len(again) != 3:
+        return "Not yet: some part has two forwards of a kind, and another none."
+    wrong = [i for i in range(3) if not torch.equal(first[i], again[i])]
     if wrong:
         return f"Not yet: the second forward of part {wrong[0]} drops other units than its first."
+    if any(torch.equal(first[i], first[j]) for i, j in combinations(range(3), 2)):
+        return "Not yet: two parts drop the same units; noise should be new for each part."
     found, encoder.weight.grad = encoder.weight.grad, None
-    if torch.equal(blind[0][2], blind[1][2]):
-        return "Not yet: every part drops the same units; noise should be new for each part."
-    _pairs_loss(torch.cat([encoder.vectors(part, stays) for part, _, stays in blind])).backward()
-    if found is None or not torch.allclose(found, encoder.weight.grad, atol=1e-5):
-        return "Not yet: the same units drop, but the gradient is not that of the whole batch."
+    _pairs_loss(torch.cat([encoder.vectors(parts[i], first[i]) for i in range(3)])).backward()
+    if apart := _apart(found, encoder.weight.grad):
+        return f"Not yet: the gradient is not that of the whole batch, for the same units: {apart}."
     return "Right: each part drops the same units twice, and the gradient is the whole batch's."
+
+
+def _stays(parts: Sequence[Tensor], calls: Sequence[Call]) -> dict[int, Tensor]:
+    """For the number of each part, which units stayed; the calls may come in any order."""
+    numbered = list(enumerate(parts))
+    return {i: stays for x, _, stays in calls for i, part in numbered if torch.equal(x, part)}
+
+
+def _apart(found: Tensor | None, right: Tensor) -> str:
+    if found is None:
+        return "there is none"
+    return "" if torch.allclose(found, right, atol=1e-6) else first_apart(found, right)
 
 
 def _pairs_loss(vectors: Tensor) -> Tensor:
     return info_nce(*vectors.chunk(2), temperature=0.5)
 
 
+@in_words
 def check_thrifty(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     """A reader's InfoNCE that never holds all scores at once, called as function(q, k, tau)."""
     q, k = (x.requires_grad_() for x in _vectors(512))
     value = function(q, k, 0.2)
-    if value is None:
-        return NOTHING
+    loss = number(value)
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        return f"Not yet: {shown(value)} has no graph. Return a tensor to call backward() on."
     value.backward()
     gradients, q.grad, k.grad = (q.grad, k.grad), None, None
     right = info_nce(q, k, temperature=0.2)
     right.backward()
-    if not isclose(value.item(), right.item(), rel_tol=1e-5):
-        return f"Not yet: the loss is {value:.4f}, and info_nce gives {right:.4f}."
-    pairs = zip(gradients, (q.grad, k.grad), strict=True)
-    if not all(g is not None and torch.allclose(g, w, atol=1e-6) for g, w in pairs):
-        return "Not yet: the value is right, its gradient is not."
+    if not isclose(loss, right.item(), rel_tol=1e-5):
+        return f"Not yet: the loss is {loss:.4f}, and info_nce gives {right:.4f}."
+    for name, found, wanted in zip("qk", gradients, (q.grad, k.grad), strict=True):
+        if apart := _apart(found, wanted):
+            return f"Not yet: the value is right, its gradient by {name} is not: {apart}."
+    return _memory_verdict(function, q, k)
+
+
+def _memory_verdict(function: Callable[..., Tensor], q: Tensor, k: Tensor) -> str:
     whole = 512 * 512 * 4
     with LiveBytes() as held:
         forward = (function(q, k, 0.2), held.live)
@@ -178,8 +197,3 @@ def check_thrifty(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
 def _vectors(size: int) -> Tensor:
     draws = torch.randn(2, size, 8, generator=torch.Generator().manual_seed(0))
     return F.normalize(draws, dim=2)
-
-
-def _hint(slips: dict, is_near: Callable) -> str:
-    """The hint whose wrong value is the reader's, or nothing."""
-    return next((hint for hint, slip in slips.items() if is_near(slip)), "")

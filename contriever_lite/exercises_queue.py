@@ -6,22 +6,20 @@ from math import exp, isclose, log
 import numpy as np
 import torch
 
+from contriever_lite.exercises import hint, in_words, number, numbers
 from contriever_lite.key_queue import KeyQueue
 from contriever_lite.loss import info_nce
 
-NOTHING = "Not yet: the function returns nothing."
 
-
+@in_words
 def check_places(function: Callable[[int, int, int], Sequence[int]]) -> str:
     """A reader's places that push t writes, in order, called as function(t, batch, size)."""
     for t, batch, size in ((1, 3, 8), (3, 3, 8), (65, 64, 4096), (2, 5, 5), (7, 4, 6)):
-        answer, right = function(t, batch, size), _places(t, batch, size)
-        if answer is None:
-            return NOTHING
-        if list(answer) != right:
-            found = f"push {t} of {batch} keys into {size} places: {_short(list(answer))}"
-            hint = _places_hint(list(answer), t, batch, size)
-            return f"Not yet: {found}; they are {_short(right)}. {hint}".rstrip()
+        answer, right = numbers(function(t, batch, size)), _places(t, batch, size)
+        if answer != right:
+            found = f"push {t} of {batch} keys into {size} places: {_short(answer)}"
+            slip = _places_hint(answer, t, batch, size)
+            return f"Not yet: {found}; they are {_short(right)}. {slip}".rstrip()
     return "Right: the queue's own places, for five queues."
 
 
@@ -34,7 +32,7 @@ def _places(t: int, batch: int, size: int) -> list[int]:
     return mine[queue.keys[mine, 0].argsort()].tolist()
 
 
-def _places_hint(answer: list[int], t: int, batch: int, size: int) -> str:
+def _places_hint(answer: list[float], t: int, batch: int, size: int) -> str:
     start = (t - 1) * batch
     slips = {
         "Pushes are counted from 1, places from 0.": [(start + batch + i) % size
@@ -43,28 +41,27 @@ def _places_hint(answer: list[int], t: int, batch: int, size: int) -> str:
         "In the order of the keys, please.": sorted(_places(t, batch, size)),
         "All places that this push writes, not the first alone.": [start % size],
     }  # fmt: skip
-    return _hint(slips, lambda slip: answer == slip)
+    return hint(slips, lambda slip: answer == slip)
 
 
-def _short(places: Sequence[int]) -> str:
+def _short(places: Sequence[float]) -> str:
     """The first and the last place, or all of a few."""
     if len(places) < 8:
         return str(places)
     return f"{len(places)} places, {places[0]}, {places[1]}, ..., {places[-1]}"
 
 
+@in_words
 def check_history(function: Callable[[int, int], Sequence[float]]) -> str:
     """A reader's (oldest age, mean age) of a full queue, called as function(size, batch)."""
     for size, batch in ((12, 4), (4096, 64), (131_072, 2048)):
-        answer, right = function(size, batch), _history(size, batch)
-        if answer is None:
-            return NOTHING
+        answer, right = numbers(function(size, batch)), _history(size, batch)
         if len(answer) != 2:
             return f"Not yet: two numbers, the oldest age and the mean age, not {len(answer)}."
         if not all(isclose(a, b) for a, b in zip(answer, right, strict=True)):
             found = f"{size:,} keys, {batch:,} a push: {answer[0]:g} and {answer[1]:g}"
-            hint = _history_hint(answer, right, size)
-            return f"Not yet: {found}; measured {right[0]:g} and {right[1]:g}. {hint}".rstrip()
+            slip = _history_hint(answer, right, size)
+            return f"Not yet: {found}; measured {right[0]:g} and {right[1]:g}. {slip}".rstrip()
     return "Right: the paper's queue reaches 64 steps back, with keys 32.5 steps old on average."
 
 
@@ -79,21 +76,21 @@ def _history(size: int, batch: int) -> tuple[float, float]:
 def _history_hint(answer: Sequence[float], right: Sequence[float], size: int) -> str:
     oldest, mean = right
     slips = {
+        "Do not round the mean.": (oldest, mean // 1),
         "Ages begin at 1: the last push is one step old when it is read.": (oldest, oldest / 2),
         "The last push is 1 step old, not 0.": (oldest - 1, mean - 1),
         "Count steps, not keys.": (size, (size + 1) / 2),
         "First the oldest, then the mean.": (mean, oldest),
     }
-    return _hint(slips, lambda s: all(isclose(a, b) for a, b in zip(answer, s, strict=True)))
+    return hint(slips, lambda s: all(isclose(a, b) for a, b in zip(answer, s, strict=True)))
 
 
+@in_words
 def check_own_key(function: Callable[[int, int], float]) -> str:
     """A reader's probability that a query meets its own document's older key in a full queue,
     called as function(documents, size)."""
     for documents, size in ((1000, 250), (1000, 1000), (1000, 1500), (1000, 2000)):
-        answer = function(documents, size)
-        if answer is None:
-            return NOTHING
+        answer = number(function(documents, size))
         measured = _own_keys(documents, size)
         if not isclose(answer, measured, abs_tol=0.02):
             found = f"{documents:,} documents, {size:,} keys: {answer:.2f}, counted {measured:.2f}."
@@ -119,16 +116,15 @@ def _own_key_hint(answer: float, x: float) -> str:
         "Once an epoch: how long ago depends on where it stands now.": min(1.0, x),
         "Half of that: the distance is a triangle's, not a square's.": min(1.0, x * x),
     }
-    return _hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-3))
+    return hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-3))
 
 
+@in_words
 def check_common(function: Callable[[float, float, float], float]) -> str:
     """A reader's loss of one query once all fresh keys' scores have risen by delta and those of the
     queue have not, called as function(p, delta, tau) with p the positive's share before."""
     for p, delta, tau in ((0.5, 0.1, 0.05), (0.01, 0.3, 0.05), (0.2, -0.1, 0.5)):
-        answer, right = function(p, delta, tau), _loss_with_common(p, delta, tau)
-        if answer is None:
-            return NOTHING
+        answer, right = number(function(p, delta, tau)), _loss_with_common(p, delta, tau)
         if not isclose(answer, right, abs_tol=1e-4):
             found = f"p = {p:g}, delta = {delta:g}, tau = {tau:g}: {answer:.3f}, not {right:.3f}."
             return f"Not yet: {found} {_common_hint(answer, p, delta, tau)}".rstrip()
@@ -153,20 +149,19 @@ def _common_hint(answer: float, p: float, delta: float, tau: float) -> str:
             -log(p / up / (p / up + 1 - p))
         ),
     }
-    return _hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-4))
+    return hint(slips, lambda slip: isclose(answer, slip, abs_tol=1e-4))
 
 
+@in_words
 def check_critical_rate(function: Callable[[int], float]) -> str:
     """A reader's rate above which the common part grows, called as function(history)."""
     for history in (1, 4, 16, 64):
-        rate = function(history)
-        if rate is None:
-            return NOTHING
+        rate = number(function(history))
         below, above = (_gap_grows(factor * rate, history) for factor in (0.95, 1.05))
         if below or not above:
             what = "grows just below" if below else "dies out just above"
-            hint = _rate_hint(rate, history)
-            return f"Not yet: with a history of {history}, it {what} {rate:.4f}. {hint}".rstrip()
+            slip = _rate_hint(rate, history)
+            return f"Not yet: with a history of {history}, it {what} {rate:.4g}. {slip}".rstrip()
     return "Right: just below it the common part settles, just above it runs away."
 
 
@@ -190,9 +185,4 @@ def _rate_hint(rate: float, history: int) -> str:
         "Nearly: ages run from 1 to A, so their mean is (A + 1) / 2.": 2 / history,
         "The other way up.": (history + 1) / 2,
     }
-    return _hint(slips, lambda slip: isclose(rate, slip, rel_tol=1e-6))
-
-
-def _hint(slips: dict, is_near: Callable) -> str:
-    """The hint whose wrong value is the reader's, or nothing."""
-    return next((hint for hint, slip in slips.items() if is_near(slip)), "")
+    return hint(slips, lambda slip: isclose(rate, slip, rel_tol=1e-6))

@@ -1,9 +1,12 @@
 """The checks of chapter 12: right answers pass, each known slip is told apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import sqrt
 
+import numpy as np
 import pytest
+import torch
 
 from contriever_lite.config import TrainConfig
 from contriever_lite.exercises_ablations import (
@@ -58,6 +61,14 @@ def test_reading_right() -> None:
             ),
             "Not yet",
         ),
+        (
+            lambda low, high, margin: (
+                "no difference that matters"
+                if high - low < 2 * margin and low < 0 < high and margin > 0.005
+                else read(low, high, margin)
+            ),
+            "less than two margins",
+        ),
         (lambda low, high, margin: "equal", "'equal' is none of 'better'"),
     ],
 )
@@ -107,6 +118,30 @@ def equal_text(base: TrainConfig, batch: int) -> TrainConfig:
     return base.replace(batch_size=batch, steps=steps, learning_rate=rate)
 
 
+def test_equal_text_with_numpys_numbers() -> None:
+    def function(base: TrainConfig, batch: int) -> TrainConfig:
+        rate = base.learning_rate * np.sqrt(batch / base.batch_size)
+        config = replace(base, learning_rate=rate)
+        return config.replace(batch_size=batch, steps=base.batch_size * base.steps / batch)
+
+    assert check_equal_text(function).startswith("Right")
+
+
+def test_equal_text_is_asked_of_another_base() -> None:
+    def function(base: TrainConfig, batch: int) -> TrainConfig:
+        return equal_text(base, batch).replace(steps=256 * 300 // batch)
+
+    refused(check_equal_text(function), "it sees 76,800 pairs, the base 51,200")
+    refused(check_equal_text(lambda base, batch: {"steps": 3}), "is no TrainConfig")
+
+
+def test_hidden_mean_in_float32() -> None:
+    def function(shown: Sequence[float], overall: float, total: int) -> torch.Tensor:
+        return (total * overall - torch.tensor(shown).sum()) / (total - len(shown))
+
+    assert check_hidden_mean(function).startswith("Right")
+
+
 def test_equal_text_right() -> None:
     assert check_equal_text(equal_text).startswith("Right")
 
@@ -149,7 +184,7 @@ def test_hidden_mean_right_tells_both_means() -> None:
             lambda shown, overall, total: 2 * overall - sum(shown) / len(shown),
             "not of two means",
         ),
-        (lambda shown, overall, total: 0.0, "the others have the mean 5.33."),
+        (lambda shown, overall, total: 0.0, "the others have the mean 5.33, not 0.00."),
     ],
 )
 def test_hidden_mean_slips(function: Callable[..., float], hint: str) -> None:

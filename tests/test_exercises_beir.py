@@ -39,7 +39,8 @@ def test_queries_right() -> None:
         (lambda sd, d: ceil(2.8 * sd / d), "Square the ratio"),
         (lambda sd, d: ceil(2 * (2.8 * sd / d) ** 2), "two groups of queries"),
         (lambda sd, d: floor((2.8 * sd / d) ** 2 - 1e-9), "Round up"),
-        (lambda sd, d: 5, "7,056 queries, not 5."),
+        (lambda sd, d: floor((2.8 * sd / d) ** 2) + 2, "not 5,833."),
+        (lambda sd, d: 5, "5,832 queries, not 5."),
     ],
 )
 def test_queries_slips(function: Callable[[float, float], int], hint: str) -> None:
@@ -67,6 +68,8 @@ def test_capped_right() -> None:
         (lambda r, j, k: capped(r, dict.fromkeys(j, 1), k), "Grade 0 means judged"),
         (lambda r, j, k: min(1, sum(j.get(d, 0) > 0 for d in r) / min(k, len(j))), "first k"),
         (lambda r, j, k: 0.123, "not 0.123"),
+        (lambda r, j, k: capped(r, j, 3), "0.750 at k = 5, not 0.667"),
+        (lambda r, j, k: capped(r, {d: abs(g) for d, g in j.items()}, k), "a negative grade"),
     ],
 )
 def test_capped_slips(function: Callable[[list[str], Judged, int], float], hint: str) -> None:
@@ -87,6 +90,10 @@ def cut_first(run: Run, k: int) -> Run:
     }
 
 
+def first_found(run: Run, k: int) -> Run:
+    return {q: dict([(d, x) for d, x in s.items() if d != q][:k]) for q, s in run.items()}
+
+
 def test_itself_right() -> None:
     assert check_itself(without_itself).startswith("Right")
 
@@ -97,6 +104,9 @@ def test_itself_right() -> None:
         (lambda run, k: run, "That is the query itself"),
         (cut_first, "drop first"),
         (lambda run, k: without_itself(run, 9), "Cut at k"),
+        (lambda run, k: without_itself(run, 2), "at k = 1, q1 is answered by ['d3'], not"),
+        (first_found, "Keep the k best"),
+        (lambda run, k: {q: list(s) for q, s in run.items()}, "is no run"),
         (
             lambda run, k: {
                 q: dict(list(s.items())[-k:]) for q, s in without_itself(run, 9).items()
@@ -131,6 +141,7 @@ def test_memory_right() -> None:
         (lambda n, d, g: fitting(n, d, g, 2**30), "10^9 bytes"),
         (lambda n, d, g: list(KINDS), "times the number of vectors"),
         (lambda n, d, g: [], "not none"),
+        (lambda n, d, g: fitting(21_015_324, 768, g), "of 1,000,000 vectors of 384 numbers"),
     ],
 )
 def test_memory_slips(function: Callable[[int, int, float], list[str]], hint: str) -> None:

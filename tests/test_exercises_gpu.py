@@ -67,6 +67,7 @@ def test_momentum() -> None:
     assert "the weight stands still" in check_momentum(lambda bits: 1 - 2.0 ** -(bits + 1))
     assert "the weight still moves" in check_momentum(lambda bits: 1 - 2.0 ** -(bits - 1))
     assert "between 0 and 1" in check_momentum(lambda bits: 2.0)
+    assert check_momentum(lambda bits: torch.tensor(1 - 2.0**-bits)).startswith("Right")
 
 
 def test_batch() -> None:
@@ -80,7 +81,37 @@ def test_batch() -> None:
         return best
 
     assert check_batch(right).startswith("Right: 256 on 14.56 GiB")
-    assert check_batch(lambda *case: 2 * right(*case)).startswith("Not yet: 512 on 14.56 GiB, of")
+    assert check_batch(lambda *case: 2 * right(*case)).startswith("Not yet: 512 on 14.56 GiB takes")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"gib": 1e9},
+        {"weights": 16},
+        {"queue_bytes": 0},
+        {"score": 4},
+        {"score": 0},
+        {"own": 0},
+    ],
+    ids=str,
+)
+def test_batch_counts_every_part(wrong: dict[str, float]) -> None:
+    take = {"gib": 2**30, "weights": 20, "queue_bytes": 1, "score": 12, "own": 1} | wrong
+
+    def function(gib: float, size: float, d: int, layers: int, tokens: int, queue: int) -> int:
+        def needed(batch: int) -> float:
+            scores = take["score"] * batch * (take["own"] * batch + queue)
+            keys = take["queue_bytes"] * queue * (4 * d + 16)
+            return take["weights"] * size + keys + batch * tokens * layers * 40 * d + scores
+
+        return max(2**n for n in range(20) if needed(2**n) <= 0.9 * gib * take["gib"])
+
+    assert check_batch(function).startswith("Not yet")
+
+
+def test_batch_without_an_end() -> None:
+    assert check_batch(lambda *case: float("inf")).startswith("Not yet: inf on 14.56 GiB takes inf")
 
 
 def test_the_exercise_counts_memory_as_the_package_does() -> None:

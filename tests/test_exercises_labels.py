@@ -32,6 +32,9 @@ def guard(scores: dict, relevant: set, margin: float) -> list[str]:
         (lambda s, r, m: guard(s, r, m) or ["a"], "nothing below it"),
         (lambda s, r, m: guard(s, r, 0.5 if m < 1 else 1), "Compare with the best"),
         (lambda s, r, m: guard(s, r, 2 - m if max(s.values()) < 0 else m), "may be negative"),
+        (lambda s, r, m: guard(s, r, m) if m < 1 else guard(s, r, 1 - 1e-9), "'twin'"),
+        (lambda s, r, m: [d for d in s if d in guard(s, r, m)], "best first"),
+        (lambda s, r, m: guard(s, {d for d in s if d in r and d != "right"} or r, m), "should be"),
     ],
 )
 def test_guard_slips(function: Callable, hint: str) -> None:
@@ -52,6 +55,7 @@ def seen(train: dict, test: dict) -> set[str]:
         ({"d"}, "d1 answers t1"),
         ({"a"}, "One of its two"),
         ({"a", "d", "z"}, "no such query"),
+        ({"a", "d"}, "with training and test exchanged it gives ['a', 'd']"),
     ],
 )
 def test_seen_slips(answer: set[str], hint: str) -> None:

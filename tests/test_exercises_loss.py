@@ -41,6 +41,7 @@ def test_random_loss_right() -> None:
         (lambda b, d, tau: log(b) + 1 / (d * tau**2), "the half is missing"),
         (lambda b, d, tau: log(b) - 1 / (2 * d * tau**2), "The sign"),
         (lambda b, d, tau: 3.0, "3.00, measured 5.9"),
+        (lambda b, d, tau: log(b - 1) + 1 / (2 * d * tau**2), "not B - 1"),
     ],
 )
 def test_random_loss_slips(function: Callable[..., float], hint: str) -> None:
@@ -55,6 +56,12 @@ def _gradient(scores: Tensor, tau: float) -> Tensor:
 
 def test_score_gradient_right() -> None:
     assert check_score_gradient(_gradient).startswith("Right")
+    assert check_score_gradient(lambda s, tau: _gradient(s, tau).tolist()).startswith("Right")
+
+
+def test_score_gradient_is_not_bent_by_a_change_in_place() -> None:
+    verdict = check_score_gradient(lambda s, tau: _gradient(s.mul_(2), tau))
+    assert verdict.startswith("Not yet, at tau = 0.5")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,7 @@ def test_score_gradient_right() -> None:
         (lambda s, tau: _gradient(s, 1.0) / tau, "before the softmax"),
         (lambda s, tau: (s / tau).softmax(dim=1) / tau / len(s), "1 is missing"),
         (lambda s, tau: s, "minus the truth"),
+        (lambda s, tau: s, "at tau = 0.5: at [0, 0] it is"),
         (lambda s, tau: _gradient(s, tau).diagonal(), "found (5,)"),
     ],
 )
@@ -114,7 +122,8 @@ def test_false_negative_right_and_the_colder_the_worse() -> None:
         (lambda s, i, tau: s.softmax(dim=0)[i] if tau < 1 else (s / tau).softmax(0)[i], "Divide"),
         (lambda s, i, tau: (s * tau).softmax(dim=0)[i], "not multiply"),
         (lambda s, i, tau: (s[i] / tau).exp(), "sum over all"),
-        (lambda s, i, tau: s[i], "instead of"),
+        (lambda s, i, tau: s[i], "gets 0.6000, should get"),
+        (lambda s, i, tau: (s / tau).softmax(dim=0).max(), "that of `index`"),
     ],
 )
 def test_false_negative_slips(function: Callable[..., Tensor], hint: str) -> None:

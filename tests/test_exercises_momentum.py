@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import log
 
 import pytest
+import torch
 from torch import Tensor
 
 from contriever_lite.exercises_momentum import (
@@ -80,6 +81,14 @@ def _new_memory(slow: list[Tensor], fast: list[Tensor], m: float) -> None:
         a.data = m * a + (1 - m) * b
 
 
+def test_steps_and_largest_in_float32() -> None:
+    def steps(m: float, share: float) -> Tensor:
+        return torch.tensor(1 - share).log() / torch.tensor(m).log()
+
+    assert check_steps(steps).startswith("Right")
+    assert check_largest(lambda n, left: torch.tensor(left) ** (1 / n)).startswith("Right")
+
+
 def test_in_place_right() -> None:
     assert check_in_place(lambda s, f, m: _lerp(s, f, 1 - m)).startswith("Right")
 
@@ -93,7 +102,12 @@ def test_in_place_right() -> None:
         (_new_memory, "new memory"),
         (lambda s, f, m: _lerp(f, s, m), "fast has changed"),
         (lambda s, f, m: _lerp(s, f, m), "the share to move is 1 - m"),
-        (lambda s, f, m: _lerp(s, f, 0.5), "m times itself"),
+        (
+            lambda s, f, m: _lerp(s, f, 0.5),
+            "m times itself plus 1 - m times the fast one; in tensor 0",
+        ),
+        (lambda s, f, m: _lerp(s, f, 0.1), "in tensor 0, at [0, 0] it is"),
+        (lambda s, f, m: (_lerp(s, f, 1 - m), f.pop()), "fast has changed"),
     ],
 )
 def test_in_place_slips(function: Callable[..., None], hint: str) -> None:
@@ -123,6 +137,11 @@ def test_key_weights_right() -> None:
 )
 def test_key_weights_slips(function: Callable[..., list[float]], hint: str) -> None:
     slips(check_key_weights, function, hint)
+
+
+def test_key_weights_in_float32() -> None:
+    right = check_key_weights(lambda fast, m: torch.tensor(_slow(fast, m)[:-1]))
+    assert right.startswith("Right")
 
 
 def test_half_right() -> None:

@@ -93,27 +93,39 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def cached(
-    encoder: nn.Module, parts: Sequence[Tensor], loss: Loss, replay: bool = True, scale: float = 1
+    encoder: nn.Module,
+    parts: Sequence[Tensor],
+    loss: Loss,
+    replay: bool = True,
+    scale: float = 1,
+    seeds: Sequence[int] = (),
+    turn: int = 1,
 ) -> None:
     states, blind = [], []
     with torch.no_grad():
-        for x in parts:
+        for i, x in enumerate(parts):
+            if seeds:
+                torch.manual_seed(seeds[i])
             states.append(torch.get_rng_state())
             blind.append(encoder(x))
     vectors = torch.cat(blind).requires_grad_()
     loss(vectors).backward()
-    for x, state, wish in zip(parts, states, vectors.grad.split(4), strict=True):
+    for x, state, wish in list(zip(parts, states, vectors.grad.split(4), strict=True))[::turn]:
         if replay:
             torch.set_rng_state(state)
         encoder(x).backward(wish * scale)
 
 
-def backwards(encoder: nn.Module, parts: Sequence[Tensor], loss: Loss) -> None:
+def unreplayed(encoder: nn.Module, parts: Sequence[Tensor], loss: Loss) -> None:
     with torch.no_grad():
         blind = [encoder(x) for x in parts]
     for x in reversed(parts):
         encoder(x)
     assert len(blind) == 3
+
+
+def one_part_only(encoder: nn.Module, parts: Sequence[Tensor], loss: Loss) -> None:
+    cached(encoder, [parts[0]] * 3, lambda vectors: loss(vectors[:4]))
 
 
 def same_noise(encoder: nn.Module, parts: Sequence[Tensor], loss: Loss) -> None:
@@ -138,14 +150,23 @@ def test_replay_right_and_the_readers_generator_untouched() -> None:
         (lambda e, p, loss: cached(e, p, loss, replay=False), "part 0 drops other units"),
         (lambda e, p, loss: loss(torch.cat([e(x) for x in p])).backward(), "0 forwards without"),
         (lambda e, p, loss: cached(e, p, loss, scale=3), "not that of the whole batch"),
-        (backwards, "in another order"),
-        (same_noise, "every part drops the same units"),
+        (unreplayed, "part 0 drops other units"),
+        (one_part_only, "some part has two forwards"),
+        (lambda e, p, loss: cached(e, p, loss, seeds=(1, 2, 2)), "two parts drop the same units"),
+        (same_noise, "two parts drop the same units"),
     ],
 )
 def test_replay_slips(function: Callable, hint: str) -> None:
     verdict = check_replay(function)
     assert verdict.startswith("Not yet")
     assert hint in verdict
+
+
+def test_replay_takes_copies_of_the_parts_in_any_order() -> None:
+    def backwards(encoder: nn.Module, parts: Sequence[Tensor], loss: Loss) -> None:
+        cached(encoder, [part.clone() for part in parts], loss, turn=-1)
+
+    assert check_replay(backwards).startswith("Right")
 
 
 def in_parts(q: Tensor, k: Tensor, tau: float, again: bool = True, rows: int = 64) -> Tensor:
@@ -167,7 +188,12 @@ def test_thrifty_right() -> None:
         (lambda q, k, tau: in_parts(q, k, tau, again=False), "autograd still keeps scores"),
         (lambda q, k, tau: in_parts(q, k, tau, rows=256), "times the whole matrix"),
         (lambda q, k, tau: 2 * in_parts(q, k, tau), "and info_nce gives"),
-        (lambda q, k, tau: in_parts(q, k.detach(), tau), "its gradient is not"),
+        (lambda q, k, tau: in_parts(q, k.detach(), tau), "gradient by k is not: there is none"),
+        (lambda q, k, tau: in_parts(q, k, tau).item(), "has no graph"),
+        (
+            lambda q, k, tau: in_parts(q, k, tau) - (k - k.detach()).sum(),
+            "gradient by k is not: at",
+        ),
     ],
 )
 def test_thrifty_slips(function: Callable[..., Tensor], hint: str) -> None:

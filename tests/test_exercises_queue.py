@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import exp, log
 
 import pytest
+import torch
 
 from contriever_lite.exercises_queue import (
     check_common,
@@ -47,6 +48,11 @@ def test_places_slips(function: Callable[..., Sequence[int]], hint: str) -> None
     assert _refused(check_places(function), hint)
 
 
+def test_critical_rate_takes_a_tensor() -> None:
+    assert check_critical_rate(lambda a: torch.tensor(2 / (a + 1))).startswith("Right")
+    assert _refused(check_critical_rate(lambda a: 1e300), "1e+300")
+
+
 def test_history_right() -> None:
     verdict = check_history(lambda size, batch: (size // batch, (size // batch + 1) / 2))
     assert verdict.startswith("Right")
@@ -56,6 +62,7 @@ def test_history_right() -> None:
     ("function", "hint"),
     [
         (lambda s, b: (s / b, s / b / 2), "Ages begin at 1"),
+        (lambda s, b: (s // b, (s // b + 1) // 2), "Do not round the mean"),
         (lambda s, b: (s / b - 1, (s / b - 1) / 2), "1 step old, not 0"),
         (lambda s, b: (s, (s + 1) / 2), "not keys"),
         (lambda s, b: ((s / b + 1) / 2, s / b), "First the oldest"),

@@ -36,6 +36,9 @@ def test_mean_right() -> None:
     assert check_mean(_mean).startswith("Right")
 
 
+LENGTHS = torch.tensor([[5], [2], [3]])
+
+
 @pytest.mark.parametrize(
     ("function", "hint"),
     [
@@ -46,6 +49,8 @@ def test_mean_right() -> None:
         (lambda h, m: h.amax(1), "the largest"),
         (lambda h, m: h.mean(2), "the shape is (3, 5)"),
         (lambda h, m: 2 * _mean(h, m), "over their number"),
+        (lambda h, m: 0 * _mean(h, m), "should be -0.237533; a row"),
+        (lambda h, m: (h[:3] * m[:3, :, None]).sum(1) / LENGTHS[: len(h)], "it is"),
     ],
 )
 def test_mean_slips(function: Callable[[Tensor, Tensor], Tensor], hint: str) -> None:
@@ -59,6 +64,15 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, root: float = 0.5)
 
 def test_attention_right() -> None:
     assert check_attention(_attention).startswith("Right")
+    assert check_attention(lambda *call: _attention(*call).double()).startswith("Right")
+
+
+def test_attention_of_padding_is_free() -> None:
+    for free in (0, torch.nan):
+        verdict = check_attention(
+            lambda q, k, v, m, x=free: _attention(q, k, v, m).masked_fill(m[:, None] == 0, x)
+        )
+        assert verdict.startswith("Right")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +89,11 @@ def test_attention_right() -> None:
             ),
             "along a row",
         ),
+        (
+            lambda q, k, v, m: (q @ k.T / 2).masked_fill(m == 0, -torch.inf).softmax(0) @ v,
+            "along a row; a column of padding alone",
+        ),
+        (lambda q, k, v, m: _attention(q / 2, k, v, m, root=0), "at D = 9"),
         (lambda q, k, v, m: _attention(k, q, v, m), "q for k"),
         (lambda q, k, v, m: q @ k.T, "the shape is (5, 5)"),
         (lambda q, k, v, m: v, "softmax(q_i k_j / root D)"),
@@ -135,7 +154,10 @@ def test_parameters_are_those_of_the_model(pieces: int, d: int, layers: int) -> 
     ("function", "hint"),
     [
         (lambda v, d, n: _parameters(v, d, n) - 512 * d, "512 places are missing"),
-        (lambda v, d, n: _parameters(v, d, n) - 2 * d, "two kinds of sentence"),
+        (
+            lambda v, d, n: _parameters(v, d, n) - 2 * d,
+            "two kinds of sentence, or the LayerNorm after the look-up",
+        ),
         (lambda v, d, n: v * d + n * (12 * d * d + 13 * d), "the LayerNorm of the look-up are"),
         (lambda v, d, n: _parameters(v, d, n) - 13 * n * d, "biases and two LayerNorms"),
         (lambda v, d, n: _parameters(v, d, 1), "That is one layer"),

@@ -16,11 +16,12 @@ from contriever_lite.exercises_vectors import (
 
 
 def cosine(x: np.ndarray, y: np.ndarray) -> float:
-    return x @ y / (norm(x) * norm(y)) if norm(y) else 0.0
+    return x @ y / (norm(x) * norm(y)) if norm(x) * norm(y) else 0.0
 
 
 def test_cosine_right() -> None:
     assert check_cosine(cosine).startswith("Right")
+    assert check_cosine(lambda x, y: np.array([cosine(x, y)])).startswith("Right")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ def test_cosine_right() -> None:
         (lambda x, y: x @ y / (x @ x) / (y @ y), "square roots"),
         (lambda x, y: x @ y / (norm(x) + norm(y)), "product"),
         (lambda x, y: x @ y / (norm(x) * norm(y)), "zero vector"),
+        (lambda x, y: x @ y / (norm(x) * norm(y)) if norm(y) else 0.0, "zero vector and a vector"),
         (lambda x, y: abs(cosine(x, y)), "random vectors"),
         (lambda x, y: 0.5, "random vectors"),
     ],
@@ -56,6 +58,8 @@ def test_shift_right() -> None:
         (([1, 0], [0, 1], [1, 0], [0, 1]), "win by inner product"),
         (([1, 0], [2, 3], [1, 0], [0, 1]), "win by cosine too"),
         (([1, 0], [1, 0], [0, 1], [0, 0]), "still wins"),
+        (([1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]), "in the plane"),
+        (([1, 0], [1, 0], [0.9, 0.4], [float("nan"), 0]), "must be finite"),
     ],
 )
 def test_shift_slips(vectors: tuple, hint: str) -> None:
@@ -84,7 +88,11 @@ def test_idf_right_and_equal_to_the_encoder() -> None:
         (lambda df, n: np.log(n / df), "infinite"),
         (lambda df, n: np.log(idf(df, n)), "logarithm of the weight"),
         (lambda df, n: 1 + (n - df + 0.5) / (df + 0.5), "Take the logarithm"),
-        (lambda df, n: np.where(df == 10, 0, idf(df, n)), "10 of 1000"),
+        (
+            lambda df, n: np.where(df == 10, 0, idf(df, n)),
+            "10 of 1000 documents weighs 0.0000, and",
+        ),
+        (lambda df, n: idf(np.maximum(df, 1, out=df), n), "0 of 1000"),
     ],
 )
 def test_idf_slips(function: object, hint: str) -> None:
@@ -123,6 +131,9 @@ def pop(pieces: list[int]) -> list[int]:
         (lambda pieces: pieces, "Not yet", "[7, 3, 7, 7, 5]"),
         (lambda pieces: [p for p in pieces if pieces.count(p) == 1], "Not yet", "[3, 5]"),
         (pop, "Not yet", "changes the list"),
+        (lambda pieces: {p: pieces.count(p) for p in pieces}, "Not yet", "counts the pieces"),
+        (lambda pieces: [str(p) for p in set(pieces)], "Not yet", "not one number"),
+        (lambda pieces: [p + 0.3 for p in set(pieces)], "Not yet", "each of its pieces"),
     ],
 )
 def test_once(function: object, begin: str, hint: str) -> None:

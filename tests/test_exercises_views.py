@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, Ragged
+from contriever_lite.corpus import Corpus, Ragged, ragged
 from contriever_lite.exercises_views import (
     check_insertion,
     check_overlap,
@@ -102,6 +102,7 @@ def test_shortcut_right() -> None:
         (lambda q, k: 1.0, "one query of two"),
         (lambda q, k: float((shared(q, k).diagonal() == shared(q, k).max(axis=1)).mean()), "a tie"),
         (lambda q, k: solved(shared(q, k).T), "one query of two"),
+        (lambda q, k: solved(shared(q, k) + np.arange(len(k)) / 9), "by the second key either"),
         (lambda q, k: solved(shared(q, k) / [len(x) for x in k]), "a long key"),
     ],
 )
@@ -140,6 +141,13 @@ def test_insertion_right() -> None:
     assert check_insertion(inserting()).startswith("Right")
 
 
+def test_insertion_takes_lists() -> None:
+    def lists(*call: object) -> list[Ragged]:
+        return [Ragged(view.tokens.tolist(), view.lengths.tolist()) for view in inserting()(*call)]
+
+    assert check_insertion(lists).startswith("Right")
+
+
 def fixed(corpus: Corpus, indices: np.ndarray, rng: object, config: TrainConfig) -> tuple:
     return inserting()(corpus, indices, np.random.default_rng(0), config)
 
@@ -148,6 +156,28 @@ def spoiling(corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, conf
     views = inserting()(corpus, indices, rng, config)
     corpus.tokens[0] += 1
     return views
+
+
+def fixed_noise(corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, config: TrainConfig):
+    query, _ = fixed(corpus, indices, rng, config)
+    return query, two_views(corpus, indices, rng, config)[1]
+
+
+def other_key(corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, config: TrainConfig):
+    query, _ = inserting()(corpus, indices, rng, config)
+    return query, two_views(corpus, indices, rng, config)[1]
+
+
+def at_the_end(corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, config: TrainConfig):
+    query, key = two_views(corpus, indices, rng, config)
+    ids = ordinary_ids(corpus.tokenizer)
+    rows = [np.append(row, rng.choice(ids, rng.binomial(len(row), 0.1))) for row in query.rows()]
+    return ragged(rows), key
+
+
+def few(corpus: Corpus) -> np.ndarray:
+    ids = ordinary_ids(corpus.tokenizer)
+    return np.append(ids[: len(ids) // 2][:20], ids[-20:])
 
 
 @pytest.mark.parametrize(
@@ -165,6 +195,12 @@ def spoiling(corpus: Corpus, indices: np.ndarray, rng: np.random.Generator, conf
         (inserting(own=True), "The same stream"),
         (fixed, "Another stream"),
         (spoiling, "work on a copy"),
+        (fixed_noise, "Another stream inserts"),
+        (other_key, "is not that of two_views"),
+        (at_the_end, "100% of it lie in the second half"),
+        (inserting(ids=lambda c: ordinary_ids(c.tokenizer)[-9:]), "nearly never"),
+        (inserting(ids=few), "the same few pieces"),
+        (lambda *call: inserting()(*call)[0], "is no pair of views"),
         (lambda c, i, r, f: two_views(c, np.append(i, 0), r, f), "501 rows"),
     ],
 )

@@ -53,6 +53,13 @@ def test_reciprocal_rank_right() -> None:
         (lambda ranked, judged, k: None, "returns nothing"),
         (lambda ranked, judged, k: reciprocal_rank(ranked, judged, 100), "rank 11"),
         (lambda ranked, judged, k: reciprocal_rank(ranked, judged, k - 1), "last of the ten"),
+        (lambda ranked, judged, k: reciprocal_rank(ranked, judged, 10), "k is 3"),
+        (
+            lambda ranked, judged, k: reciprocal_rank(
+                ranked, {d: g * (g < 2 or len(judged) > 1) for d, g in judged.items()}, k
+            ),
+            "grade 2",
+        ),
         (
             lambda ranked, judged, k: reciprocal_rank(ranked, dict.fromkeys(judged, 1), k),
             "grade 0",
@@ -71,6 +78,13 @@ def test_reciprocal_rank_slips(function: object, hint: str) -> None:
     ("query", "document", "begin", "hint"),
     [
         ("the electricity went off tonight", "blackout", "Right", "'power' first"),
+        (
+            "the electricity went off tonight",
+            "blackout",
+            "Right",
+            "if it is a question that the note",
+        ),
+        (None, "blackout", "Not yet", "the query is None"),
         ("the lanterns in a storm", "blackout", "Not yet", "three words"),
         ("an old storm lantern please", "lantern", "Not yet", "lantern, storm"),
         ("zyx wvu tsr", "lantern", "Nearly", "nothing at all"),
@@ -132,6 +146,13 @@ def test_difference_interval_right() -> None:
         (lambda a, b, rng: interval(list(rng.choice(a - b, 1000))), "single queries"),
         (unpaired, "other queries for a than for b"),
         (lambda a, b, rng: paired(np.tile(a, 9), np.tile(b, 9), rng), "too narrow"),
+        (lambda a, b, rng: paired(a[:200], b[:200], rng), "too wide"),
+        (lambda a, b, rng: (0.041, 0.068), "another generator gives the same"),
+        (
+            lambda a, b, rng: paired(a, b, np.random.default_rng()),
+            "the same generator gives another",
+        ),
+        (lambda a, b, rng: [0.0, 0.05, 0.1], "two numbers"),
     ],
 )
 def test_difference_interval_slips(function: object, hint: str) -> None:
