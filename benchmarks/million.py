@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 
 from contriever_lite.blocks import ENCODED, encode_blocks, search_blocks
+from contriever_lite.checkpoint import SHIPPED
 from contriever_lite.collection import load_collection
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.files import write_json
 from contriever_lite.retriever import Retriever
 from contriever_lite.truncation import first_numbers, principal_axes
-from contriever_lite.warm_start import SHIPPED
 
 DIMENSION, WORDS = 64, 10
 QUERIES, SEARCHED = 1000, 200  # encoded and kept; searched

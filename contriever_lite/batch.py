@@ -106,15 +106,9 @@ class PairBatch:
         return PairBatch(self.query.to(device), self.key.to(device), self.documents.to(device))
 
 
-def to_tensors(views: Ragged, cls_id: int | None = None, sep_id: int | None = None) -> TokenBatch:
-    """Ragged arrays to tensors. With cls_id every row begins with it, with sep_id it ends so."""
+def to_tensors(views: Ragged) -> TokenBatch:
+    """Ragged arrays to tensors."""
     tokens, lengths = views.tokens.astype(np.int64), views.lengths.astype(np.int64)
-    if cls_id is not None:
-        tokens = np.insert(tokens, views.starts(), cls_id)
-        lengths = lengths + 1
-    if sep_id is not None:
-        tokens = np.insert(tokens, np.cumsum(lengths), sep_id)
-        lengths = lengths + 1
     return TokenBatch(torch.from_numpy(tokens), torch.from_numpy(lengths))
 
 

@@ -29,11 +29,12 @@ from contriever_lite.encoded import (
     refuse_other_model,
 )
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.files import refuse_to_overwrite, write_json
+from contriever_lite.files import refuse_strangers, refuse_to_overwrite, write_json
 from contriever_lite.metrics import Run, ranking
 from contriever_lite.models import Encoder
 from contriever_lite.search import DenseIndex, as_matrix, check_k
 
+FILES = ("vectors.f32", "ids.jsonl")  # of an unfinished encoding, behind its manifest
 ENCODED, SEARCHED = 1 << 13, 1 << 16  # documents in memory at a time
 
 
@@ -51,8 +52,8 @@ def encode_blocks(
     were, and makes the same bytes: what was done is read again, to compare it, but not encoded.
 
     Raises DataError where `folder` exists, where there is no document, and for vectors that are not
-    finite; ConfigError where FOLDER.part is there without resume, is written by another process, or
-    was begun with other documents or another model.
+    finite; ConfigError where FOLDER.part is there without resume, is anything but an unfinished
+    encoding, is written by another process, or was begun with other documents or another model.
     """
     folder = Path(folder)
     work = folder.with_name(f"{folder.name}.part")
@@ -99,6 +100,8 @@ def _refuse_unfit(folder: Path, work: Path, resume: bool) -> None:
     if resume and folder.exists():
         raise ConfigError(f"{folder} is finished: there is nothing to resume")
     refuse_to_overwrite(folder)
+    if work.exists():
+        refuse_strangers(work, "manifest.json", FILES, "an unfinished encoding")
     if work.exists() and not resume:
         raise ConfigError(
             f"{work} holds what was encoded before an interruption; go on with it: --resume, or "
@@ -115,6 +118,8 @@ class _Writer:
         self.manifest = {"documents": 0, "dimension": 0, "block": block, "texts": ""}
         if (folder / "manifest.json").exists():
             self.manifest = read_manifest(folder / "manifest.json")
+        else:
+            self._note()
         self.done, self.block = self.manifest["documents"], self.manifest["block"]
         self.vectors = cut(folder / "vectors.f32", 4 * self.done * self.manifest["dimension"])
         self.ids = cut(folder / "ids.jsonl", _length(folder / "ids.jsonl", self.done))
@@ -150,6 +155,9 @@ class _Writer:
             os.fsync(file.fileno())
         self.manifest |= {"documents": self.seen, "dimension": vectors.shape[1]}
         self.manifest["texts"] = self.digest.hexdigest()
+        self._note()
+
+    def _note(self) -> None:
         manifest = {"format": FORMAT, **self.manifest}
         write_json(manifest, self.folder / "manifest.json", overwrite=True)
 

@@ -18,7 +18,7 @@ from contriever_lite.key_queue import KeyQueue
 from contriever_lite.mlm import MaskedLanguage
 from contriever_lite.objective import InBatch, MoCo, Queue
 from contriever_lite.rng import torch_stream
-from contriever_lite.tokens import ordinary_ids, special_ids
+from contriever_lite.tokens import ordinary_ids, special_ids, table_size
 from contriever_lite.warm_start import MUTE, new_transformer, stop_word_ids, warm_start
 
 
@@ -29,7 +29,7 @@ def new_encoder(config: TrainConfig, corpus: Corpus) -> Encoder:
     elif config.encoder == "transformer":
         encoder = new_transformer(config, corpus.tokenizer)
     else:
-        size, generator = corpus.tokenizer.get_vocab_size(), torch_stream(config.seed, "encoder")
+        size, generator = table_size(corpus.tokenizer), torch_stream(config.seed, "encoder")
         settings = {"normalise": config.normalise, "generator": generator}
         encoder = BagEncoder(size, config.dimension, **settings)
     if config.encoder == "bag":

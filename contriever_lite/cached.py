@@ -27,11 +27,8 @@ class CachedGradients(nn.Module):
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """As the encoder's own: rows of tokens -> (B, D)."""
-        starts = range(0, len(batch), self.rows)
-        parts = [batch.rows(start, min(start + self.rows, len(batch))) for start in starts]
-        if not torch.is_grad_enabled():
-            return torch.cat([self.encoder(part) for part in parts])
-        return torch.cat([self._again_later(part) for part in parts])
+        encode = self._again_later if torch.is_grad_enabled() else self.encoder
+        return torch.cat([encode(part) for part in batch.parts(self.rows)])
 
     def _again_later(self, part: TokenBatch) -> Tensor:
         """Tensors are handed over one by one: `checkpoint` looks at them for the device whose

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contriever_lite.checkpoint import model_folder
 from contriever_lite.config import TrainConfig
 from contriever_lite.encoder import BagEncoder
-from contriever_lite.errors import CheckpointError
+from contriever_lite.errors import ConfigError
 from contriever_lite.files import new_file, refuse_to_overwrite, write_json
 from contriever_lite.report import read_records, report
 from contriever_lite.retriever import Retriever
+from contriever_lite.run_files import read_record
 
 FILES = ("README.md", "card.json")
 USE = "Ranking documents for a query by the {score} of their vectors, alone or fused with BM25."
@@ -33,15 +35,21 @@ def write_card(
     scores: Iterable[str | Path] = (),
     licence: str | None = None,
 ) -> list[Path]:
-    """Write README.md and card.json about a run's or model's folder into `out`; return their paths.
+    """Write README.md and card.json about a model, named as in Retriever.load, into the folder
+    `out`; return their paths.
 
     scores: files of `eval --json`. Raises CheckpointError where there is no model, DataError for a
-    file that is no record, and where a card stands already.
+    file that is no record, and where a card stands already, ConfigError where `out` is the name of
+    a model that ships with the package.
     """
     paths = [Path(out) / name for name in FILES]
     for path in paths:
         refuse_to_overwrite(path)
     card = describe_model(model, list(scores), licence)
+    if Path(out) == Path(model) and not Path(out).is_dir():
+        raise ConfigError(
+            f"{model} ships with the package and has its card: name a folder for another, --out DIR"
+        )
     with new_file(paths[0]) as work:
         work.write_text(markdown(card, list(scores)), encoding="utf-8")
     write_json(card, paths[1])
@@ -52,13 +60,12 @@ def describe_model(
     model: str | Path, scores: Sequence[str | Path] = (), licence: str | None = None
 ) -> dict[str, Any]:
     """All that the card says, as JSON has it."""
-    model = Path(model)
-    retriever, run = Retriever.load(model), _record(model)
+    retriever, run = Retriever.load(model), read_record(model_folder(model))
     encoder, bag = retriever.encoder, isinstance(retriever.encoder, BagEncoder)
     kind = "bag of word pieces" if bag else f"{encoder.model.config.model_type} transformer"
     score = "cosine" if encoder.normalise else "dot product"
     return {
-        "name": model.resolve().name,
+        "name": Path(model).resolve().name,
         "encoder": kind,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         "dimensions": encoder.dimension,
@@ -66,7 +73,7 @@ def describe_model(
         "longest_text_in_tokens": None if bag else encoder.reading.longest,
         "score": score,
         "data": run.get("source"),
-        "recipe": _recipe(run.get("config") or {}),
+        "recipe": _recipe(run.get("config") or {}, retriever.tokenizer.get_vocab_size()),
         "seconds": run.get("seconds"),
         "made_with": {key: run.get(key) for key in ("commit", "versions", "device", "date")},
         "scores": read_records(scores) if scores else [],
@@ -76,25 +83,18 @@ def describe_model(
     }  # fmt: skip
 
 
-def _record(model: Path) -> dict[str, Any]:
-    """run.json of a run's folder, or of the one around a model folder; empty without."""
-    for file in (model / "run.json", model.resolve().parent / "run.json"):
-        if file.is_file():
-            try:
-                return dict(json.loads(file.read_text(encoding="utf-8")))
-            except (ValueError, TypeError) as error:
-                raise CheckpointError(f"{file}: broken: {error}. Copy the run again.") from error
-    return {}
-
-
-def _recipe(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their defaults, and those that always matter."""
+def _recipe(config: dict[str, Any], word_pieces: int) -> dict[str, Any]:
+    """The settings that differ from their defaults, and those that always matter; no vocab_size
+    where the vocabulary came with a start or a prepared corpus."""
     usual = TrainConfig().to_dict()
     always = {"seed", "objective", "batch_size", "steps", "temperature", "learning_rate"}
-    return {
+    found = {
         name: value for name, value in config.items()
         if name in always or name not in usual or json.dumps(usual[name]) != json.dumps(value)
     }  # fmt: skip
+    if found.get("vocab_size") != word_pieces:
+        found.pop("vocab_size", None)
+    return found
 
 
 def markdown(card: dict[str, Any], scores: Sequence[str | Path] = ()) -> str:

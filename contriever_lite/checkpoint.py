@@ -20,15 +20,29 @@ from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.files import new_folder
 from contriever_lite.pretrained import load_pretrained, write_pretrained
 from contriever_lite.quantise import dequantise, quantise
-from contriever_lite.tokens import load_tokenizer
+from contriever_lite.tokens import load_tokenizer, table_size
 from contriever_lite.transformer import TransformerEncoder
 
 FORMAT = 1
 PRECISIONS = ("float32", "int8")
 SETTINGS = {"vocab_size": int, "dimension": int, "normalise": bool}
-
+SHIPPED = Path(__file__).parent / "models"
 
 Encoder = BagEncoder | TransformerEncoder
+
+
+def shipped() -> list[str]:
+    """The names of the models that ship with the package."""
+    return sorted(path.name for path in SHIPPED.iterdir() if path.is_dir())
+
+
+def model_folder(name: str | Path) -> Path:
+    """The folder that a model's name means: a folder of that name, else the model that ships with
+    the package under it; of a run's folder, the model inside. Where there is neither, the name."""
+    folder = Path(name)
+    if not folder.is_dir() and str(name) in shipped():
+        folder = SHIPPED / name
+    return folder / "model" if (folder / "model").is_dir() else folder
 
 
 def save_encoder(
@@ -80,9 +94,9 @@ def load_encoder(folder: str | Path, dropout: float | None = None) -> tuple[Enco
 
 def _load_bag(folder: Path, config: dict[str, Any]) -> tuple[BagEncoder, Tokenizer]:
     tokenizer = load_tokenizer(folder)
-    if tokenizer.get_vocab_size() != config["vocab_size"]:
+    if (size := table_size(tokenizer)) != config["vocab_size"]:
         raise CheckpointError(
-            f"{folder}: the tokenizer has {tokenizer.get_vocab_size()} pieces and the model "
+            f"{folder}: the tokenizer has {size} pieces and the model "
             f"{config['vocab_size']}; they were not made together. Copy the model folder whole."
         )
     with torch.device("meta"):
@@ -103,9 +117,11 @@ def _load_bag(folder: Path, config: dict[str, Any]) -> tuple[BagEncoder, Tokeniz
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.exists():
+        hides = " It hides the model that ships with the package under this name: rename it."
         raise CheckpointError(
             f"{folder} is not a model folder: it has no config.json. Give the folder that "
             "`contriever-lite train --out` made, or its model/ folder."
+            + (hides if str(folder) in shipped() else "")
         )
     try:
         config = json.loads(file.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from contriever_lite.beir import Collection, read_beir, read_beir_documents
 from contriever_lite.beir_writer import write_beir, write_folder
 from contriever_lite.check import Report, check
-from contriever_lite.registry import REGISTRY, Entry, find, get
+from contriever_lite.registry import Entry, find, get, names_a_folder
 from contriever_lite.wikipedia import NAMES, load_wikipedia
 
 __all__ = [
@@ -38,7 +38,7 @@ def load_collection(name_or_path: str | Path, split: str | None = None) -> Colle
 
     Raises ConfigError for an unknown name or split and DataError for broken or missing data.
     """
-    if _is_folder(name_or_path):
+    if names_a_folder(name_or_path):
         return read_beir(name_or_path, split or "test")
     entry = find(str(name_or_path))
     split = split or entry.split
@@ -49,18 +49,12 @@ def load_collection(name_or_path: str | Path, split: str | None = None) -> Colle
 
 def load_documents(name_or_path: str | Path) -> Collection:
     """The documents of a collection, found as above; queries and judgements need not be there."""
-    if _is_folder(name_or_path):
+    if names_a_folder(name_or_path):
         return read_beir_documents(name_or_path)
     entry = find(str(name_or_path))
     if entry.name in NAMES:
         return load_wikipedia(entry.name, entry.split)
     return _named(entry, read_beir_documents(get(entry.name)))
-
-
-def _is_folder(name_or_path: str | Path) -> bool:
-    name = str(name_or_path)
-    own_folder = name.startswith((".", "/")) or (name != "" and Path(name).is_dir())
-    return isinstance(name_or_path, Path) or (name not in REGISTRY and own_folder)
 
 
 def _named(entry: Entry, collection: Collection) -> Collection:

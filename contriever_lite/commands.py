@@ -1,11 +1,20 @@
 """What each command of the command line does, given its parsed arguments."""
 
+from __future__ import annotations
+
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contriever_lite.errors import ConfigError
+from contriever_lite.options import refuse
+
+if TYPE_CHECKING:
+    from contriever_lite.models import Encoder
+
+CPU = "cpu"
 
 
 def demo(arguments: Namespace) -> None:
@@ -39,16 +48,29 @@ def encode(arguments: Namespace) -> None:
     from contriever_lite.encode import encode_documents, encode_to_folder
     from contriever_lite.files import new_file
 
-    a = arguments
+    a, device = arguments, arguments.device or CPU
+    if a.model == "bm25":
+        raise ConfigError("bm25 scores words and makes no vectors: name a run or an encoder")
     if a.block is not None or a.resume:
-        made = encode_to_folder(a.model, a.data, a.out, a.score, a.block, a.resume)
+        made = encode_to_folder(a.model, a.data, a.out, a.score, a.block, a.resume, device)
         print(f"{made.folder}: {made.documents:,} vectors of {made.dimension} dimensions")
         return
     path = Path(a.out.removesuffix(".npz") + ".npz")
     with new_file(path) as work:
-        ids, vectors = encode_documents(a.model, a.data, a.score)
+        ids, vectors = encode_documents(a.model, a.data, a.score, device)
         np.savez(work, ids=np.array(ids), vectors=vectors)
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
+
+
+def open_encoder(arguments: Namespace, force: bool = False) -> Encoder | None:
+    """What --model, --score and --device name; None for bm25, which makes no vectors."""
+    from contriever_lite.models import load_model
+
+    a = arguments
+    if a.model == "bm25":
+        refuse(a, "bm25 scores words and makes no vectors", "--score", "--device")
+        return None
+    return load_model(a.model, a.score, force, device=a.device or CPU)
 
 
 def search(arguments: Namespace) -> None:
@@ -57,13 +79,11 @@ def search(arguments: Namespace) -> None:
     from contriever_lite.encoded import EncodedCorpus
     from contriever_lite.evaluate import retrieve
     from contriever_lite.metrics import ranking
-    from contriever_lite.models import load_model
 
     a = arguments
     if a.query != a.query.encode("utf-8", "replace").decode("utf-8"):
         raise ConfigError(f"the query {a.query!r} is not UTF-8; type it again, or set LANG")
-    collection = load_documents(a.data)
-    encoder = None if a.model == "bm25" else load_model(a.model, a.score)
+    collection, encoder = load_documents(a.data), open_encoder(a)
     encoded = EncodedCorpus.open(a.vectors) if a.vectors else None
     run = retrieve(a.model, collection, {"query": a.query}, a.k, encoder, encoded)
     scores = run["query"]

@@ -2,6 +2,9 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
+
+from contriever_lite.options import refuse
 
 
 def prepare(arguments: Namespace) -> None:
@@ -11,42 +14,55 @@ def prepare(arguments: Namespace) -> None:
     from contriever_lite.tokens import load_tokenizer
     from contriever_lite.vocabulary import Vocabulary
 
-    if arguments.tokenizer == "train":
-        size, characters = arguments.vocab_size, arguments.vocab_characters
-        tokenizer = Vocabulary(size, characters, arguments.fewest)
+    a = arguments
+    if a.tokenizer == "train":
+        asked = {"vocab_size": a.vocab_size, "characters": a.vocab_characters, "fewest": a.fewest}
+        tokenizer = Vocabulary(**{name: n for name, n in asked.items() if n is not None})
     else:
-        tokenizer = load_tokenizer(arguments.tokenizer)
-    fields = Fields(arguments.text_field, arguments.title_field)
-    place = arguments.source, arguments.out, tokenizer, arguments.workers
-    corpus = prepare_corpus(*place, fields=fields, resume=arguments.resume)
-    print(f"{arguments.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
+        reason = f"{a.tokenizer} is a tokenizer that has learnt"
+        refuse(a, reason, "--vocab-size", "--vocab-characters", "--fewest")
+        tokenizer = load_tokenizer(a.tokenizer)
+    fields = Fields(a.text_field, a.title_field)
+    place = a.source, a.out, tokenizer, a.workers
+    corpus = prepare_corpus(*place, fields=fields, resume=a.resume)
+    print(f"{a.out}: {len(corpus):,} documents, {len(corpus.tokens):,} tokens, "
           f"{corpus.tokenizer.get_vocab_size():,} word pieces")  # fmt: skip
 
 
 def train(arguments: Namespace) -> None:
     """Train on a source's documents and leave a run's folder, or look at what it would take."""
-    from contriever_lite.collection import load_collection
     from contriever_lite.config import describe, with_settings
     from contriever_lite.dry_run import dry_run
     from contriever_lite.presets import preset
+    from contriever_lite.run_files import read_config
     from contriever_lite.runs import finish_processes, train_run
 
-    config = with_settings(preset(arguments.preset), arguments.settings)
-    short = {"seed": arguments.seed, "objective": arguments.objective}
+    a = arguments
+    if not a.evaluate:
+        refuse(a, "nothing is scored without --evaluate", "--evaluate-every", "--evaluate-split")
+    config = with_settings(preset(a.preset), a.settings)
+    short = {"seed": a.seed, "objective": a.objective}
     config = config.replace(**{name: value for name, value in short.items() if value is not None})
-    place = arguments.data, arguments.out, arguments.resume
-    if arguments.dry_run:
+    place = a.data, a.out, a.resume
+    if a.dry_run:
         print(describe(config), dry_run(config, *place), sep="\n\n")
         return
-    options = {name: getattr(arguments, name) for name in ("keep", "save_every", "evaluate_every")}
-    if arguments.tensorboard:
-        options["tensorboard"] = Path(arguments.out) / "tensorboard"
-    if arguments.evaluate:
-        options["judge"] = load_collection(arguments.evaluate, arguments.evaluate_split)
-    retriever = train_run(config, *place, **options)
+    retriever = train_run(config, *place, **_watched(a), keep=a.keep, save_every=a.save_every)
     if finish_processes():
         size = sum(p.numel() for p in retriever.encoder.parameters())
-        print(f"{arguments.out}: trained for {config.steps:,} steps, {size:,} parameters")
+        print(f"{a.out}: trained for {read_config(a.out).steps:,} steps, {size:,} parameters")
+
+
+def _watched(arguments: Namespace) -> dict[str, Any]:
+    """What looks on as a run trains."""
+    from contriever_lite.collection import load_collection
+
+    a = arguments
+    found = {"tensorboard": Path(a.out) / "tensorboard"} if a.tensorboard else {}
+    if a.evaluate:
+        found["judge"] = load_collection(a.evaluate, a.evaluate_split or "dev")
+        found["evaluate_every"] = a.evaluate_every or 0
+    return found
 
 
 def finetune(arguments: Namespace) -> None:

@@ -21,9 +21,11 @@ MIXTURES = ("example", "batch", "share", "size")
 PRECISIONS = ("float32", "bf16", "fp16", "auto")
 RATES = ("cosine", "linear")
 SCHEDULES = ("constant", "cosine")
+QUEUED = ("queue", "moco")
 BAG, TRANSFORMER = {"encoder": ("bag",)}, {"encoder": ("transformer",)}
-QUEUES = {"objective": ("queue", "moco")}
-QUEUE, MOCO = {"objective": ("queue",)}, {"objective": ("moco",)}
+QUEUES = {"objective": QUEUED}
+QUEUE, MOCO, MLM = ({"objective": (name,)} for name in ("queue", "moco", "mlm"))
+CLOZE, SIGMOID = {"pair": ("inverse_cloze",)}, {"loss": ("sigmoid",)}
 TWO_WAYS = {"objective": ("in_batch",), "loss": ("info_nce",)}
 
 
@@ -36,7 +38,8 @@ class TrainConfig:
 
     seed: int = setting(0, "seed of every random stream", low=0)
     # tokens and views
-    vocab_size: int = setting(30_000, "word pieces; paper 30,522: BERT's (A.1)", low=100)
+    vocab_size: int = setting(30_000, "word pieces to learn, where no start or prepared corpus "
+                              "brings them; paper 30,522: BERT's (A.1)", low=100)  # fmt: skip
     window: int = setting(256, "tokens a document is cut to; paper 256 (A.1)", low=1)
     straddle: bool = setting(False, "windows may hold the end of one document and the start of the "
                              "next; reference yes")  # fmt: skip
@@ -44,7 +47,7 @@ class TrainConfig:
                            "turn, equal share of each batch, by size; paper batch, reference "
                            "example", choices=MIXTURES)  # fmt: skip
     pair: str = setting("crops", "or inverse_cloze; paper crops (table 7)", choices=PAIRS)
-    span_kept: float = setting(0.1, "probability, inverse_cloze; Lee et al. .1", low=0, high=1)
+    span_kept: float = setting(0.1, "probability; Lee et al. .1", low=0, high=1, needs=CLOZE)
     query_crop: tuple[float, float] = setting(
         (0.05, 0.5), "query view: share of window; paper .05, .5 (A.1)", ordered=True, low=0, high=1
     )
@@ -62,7 +65,7 @@ class TrainConfig:
     query_replace: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
     key_replace: float = setting(0.0, "probability, a token; paper 0", low=0, below=1)
     whole_words: bool = setting(False, "delete, mask, replace whole words; paper: word pieces")
-    once: bool = setting(False, "the bag counts each word of a text once; paper: no bag")
+    once: bool = setting(False, "the bag counts each word of a text once; paper: no bag", needs=BAG)
     title_pairs: float = setting(
         0.0, "fraction of batches pairing titles with bodies; paper 0", low=0, high=1
     )
@@ -73,10 +76,10 @@ class TrainConfig:
         "", "language whose stop words the bag starts mute; paper none", needs=BAG
     )
     dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
-    layers: int = setting(4, "of the transformer; paper 12 (BERT base)", low=1)
-    heads: int = setting(8, "of attention, a layer; paper 12 (BERT base)", low=1)
-    dropout: float = setting(0.1, "of the transformer, in training; reference .1", low=0, below=1)
-    specials: bool = setting(True, "transformer reads [CLS] text [SEP]; reference yes")
+    layers: int = setting(4, "the transformer's; paper 12 (BERT base)", low=1, needs=TRANSFORMER)
+    heads: int = setting(8, "of attention, a layer; paper 12 (BERT)", low=1, needs=TRANSFORMER)
+    dropout: float = setting(0.1, "in training; reference .1", low=0, below=1, needs=TRANSFORMER)
+    specials: bool = setting(True, "reads [CLS] text [SEP]; reference yes", needs=TRANSFORMER)
     compile: bool = setting(False, "torch.compile the transformer; reference no", needs=TRANSFORMER)
     normalise: bool = setting(True, "vectors of length 1; paper no: plain dot product (3)")
     idf_weights: bool = setting(True, "start the bag's weights at idf instead of 1")
@@ -84,7 +87,7 @@ class TrainConfig:
     loss: str = setting("info_nce", "equation_1 is the paper's as printed", choices=LOSSES)
     temperature: float = setting(0.05, "tau; paper .05 (A.1)", above=0)
     learn_temperature: bool = setting(False, "tau (and sigmoid's bias) learnt; paper no")
-    bias: float = setting(-10.0, "of the sigmoid loss, at first")
+    bias: float = setting(-10.0, "of the sigmoid loss, at first", needs=SIGMOID)
     symmetric: bool = setting(
         False, "also find queries from keys; reference code no", needs=TWO_WAYS
     )
@@ -123,7 +126,7 @@ class TrainConfig:
     precision: str = setting(
         "float32", "auto: bf16 or fp16 as the GPU allows; reference float32", choices=PRECISIONS
     )
-    masked: float = setting(0.15, "share of tokens to guess, mlm; BERT .15", above=0, below=1)
+    masked: float = setting(0.15, "share of tokens to guess; BERT .15", above=0, below=1, needs=MLM)
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -4,9 +4,8 @@
     offsets  int64 (N + 1,) document i is tokens[offsets[i] : offsets[i + 1]]
     titles   int32 (N,)     how many of its first tokens are its title
 
-On disk a corpus is a folder of three .npy files, the tokenizer, and a manifest with their hashes;
-`Corpus.open` maps the tokens into memory, so a corpus may be larger than memory. `build_corpus`
-makes one in memory; `prepare.prepare_corpus` makes the same folder without ever holding it.
+On disk: three .npy files, the tokenizer, and a manifest with their hashes. `Corpus.open` maps the
+tokens, which may be more than memory holds; `prepare.prepare_corpus` never holds them.
 """
 
 import json
@@ -23,10 +22,11 @@ from tqdm import tqdm
 from contriever_lite.errors import DataError
 from contriever_lite.files import new_folder
 from contriever_lite.hashing import sha256
-from contriever_lite.tokens import load_tokenizer
+from contriever_lite.tokens import load_tokenizer, table_size
 
 ARRAYS = ("tokens", "offsets", "titles")
 FORMAT = 1
+AGAIN = "prepare the corpus again"
 BATCH = 1 << 18  # characters tokenised at once
 COUNTED = 1 << 14  # documents counted at once
 Documents = list[tuple[str, str]]  # (title, text)
@@ -58,8 +58,13 @@ class Ragged(NamedTuple):
 def ragged(rows: Sequence[Sequence[int]]) -> Ragged:
     """Put lists of token ids end to end."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    flat = np.fromiter((t for row in rows for t in row), dtype=np.int64, count=int(lengths.sum()))
-    return Ragged(flat, lengths)
+    return Ragged(np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths)
+
+
+def token_rows(texts: Sequence[str], tokenizer: Tokenizer) -> Ragged:
+    """The token ids of each text, a row a text, nothing added."""
+    found = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return ragged([each.ids for each in found])
 
 
 def slices(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Ragged:
@@ -99,7 +104,7 @@ class Corpus:
 
     def document_frequency(self) -> np.ndarray:
         """(V,) int64: in how many documents each word piece occurs."""
-        size, every = self.tokenizer.get_vocab_size(), self.lengths
+        size, every = table_size(self.tokenizer), self.lengths
         counts = np.zeros(size, np.int64)
         for start in range(0, len(self), COUNTED):  # the corpus may be larger than memory
             lengths, first = every[start : start + COUNTED], self.offsets[start]
@@ -124,16 +129,15 @@ class Corpus:
         manifest = _read_manifest(folder / "manifest.json")
         for name, digest in manifest["sha256"].items():
             if not (folder / name).exists() or (verify and sha256(folder / name) != digest):
-                raise DataError(f"{folder / name} is missing or changed; prepare the corpus again")
+                raise DataError(f"{folder / name} is missing or changed; {AGAIN}")
         tokens, offsets, titles = (_read_array(folder / f"{name}.npy") for name in ARRAYS)
         if len(tokens) != manifest["tokens"] or len(titles) != manifest["documents"]:
-            raise DataError(f"{folder}: arrays and manifest disagree; prepare the corpus again")
+            raise DataError(f"{folder}: arrays and manifest disagree; {AGAIN}")
         return Corpus(tokens, offsets, titles, load_tokenizer(folder))
 
 
 def build_corpus(documents: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> Corpus:
-    """Tokenise (title, text) pairs. Documents are raw text: nothing is added between or around
-    them, and an empty document is kept with length 0."""
+    """Tokenise (title, text) pairs. Nothing is added to the text; an empty one has length 0."""
     bar = tqdm(documents, "tokenising", unit=" documents", leave=False, delay=2)
     parts = [tokenise(batch, tokenizer) for batch in batches(bar)]
     if not parts:
@@ -144,11 +148,9 @@ def build_corpus(documents: Iterable[tuple[str, str]], tokenizer: Tokenizer) -> 
 
 def tokenise(documents: Documents, tokenizer: Tokenizer) -> Tokenised:
     """(title, text) pairs to (tokens int32 (T,), lengths int64 (N,), titles int32 (N,))."""
-    parts = [part for document in documents for part in document]
-    ids = [found.ids for found in tokenizer.encode_batch_fast(parts, add_special_tokens=False)]
-    counts = np.array([len(part) for part in ids], dtype=np.int64).reshape(-1, 2)
-    tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(counts.sum()))
-    return tokens, counts.sum(axis=1), counts[:, 0].astype(np.int32)
+    rows = token_rows([part for document in documents for part in document], tokenizer)
+    counts = rows.lengths.reshape(-1, 2)
+    return rows.tokens.astype(np.int32), counts.sum(axis=1), counts[:, 0].astype(np.int32)
 
 
 def batches(documents: Iterable[tuple[str, str]]) -> Iterator[Documents]:
@@ -182,13 +184,11 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text())
     except ValueError as error:
-        raise DataError(f"{file}: broken JSON: {error}; prepare the corpus again") from error
+        raise DataError(f"{file}: broken JSON: {error}; {AGAIN}") from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
     found = "of vectors" if found == FORMAT and "sha256" not in manifest else found
     if found != FORMAT:
-        raise DataError(
-            f"{file}: format {found!r}, this version reads {FORMAT}; prepare the corpus again"
-        )
+        raise DataError(f"{file}: format {found!r}, this version reads {FORMAT}; {AGAIN}")
     return manifest
 
 
@@ -196,4 +196,4 @@ def _read_array(file: Path) -> np.ndarray:
     try:
         return np.load(file, mmap_mode="r" if file.stem == "tokens" else None)
     except (ValueError, EOFError) as error:
-        raise DataError(f"{file}: cannot be read: {error}; prepare the corpus again") from error
+        raise DataError(f"{file}: cannot be read: {error}; {AGAIN}") from error

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,8 +34,7 @@ class CorpusWriter:
         self.folder, self.every, self.last = folder, every, time.monotonic()
         if (folder / "corpus" / "tokens.npy").exists():  # cut off in `finish`
             os.replace(folder / "corpus" / "tokens.npy", folder / "tokens.npy")
-        progress = folder / "progress.json"
-        saved = json.loads(progress.read_text()) if progress.exists() else {}
+        saved = noted(folder / "progress.json")
         self.documents, self.tokens = saved.get("documents", 0), saved.get("tokens", 0)
         self.files = [
             cut(folder / "tokens.npy", HEADER + 4 * self.tokens if saved else 0),
@@ -88,8 +87,18 @@ class CorpusWriter:
         return done
 
 
+def noted(file: Path) -> dict[str, Any]:
+    """What unfinished work says of itself; empty where it had not come to that. Raises DataError
+    where the file is broken."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{file} is broken: {error}; remove its folder to start anew") from error
+
+
 def cut(path: Path, size: int) -> BinaryIO:
-    """A file opened to be written on from `size` bytes."""
+    """A file opened to be written on from `size` bytes. Raises DataError where it has not so
+    many."""
     file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 - closed in __exit__
     if file.seek(0, os.SEEK_END) < size:
         file.close()

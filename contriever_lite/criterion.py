@@ -18,7 +18,8 @@ class Criterion(nn.Module):
         L = function(q, k, negatives, tau, ignore, settings)
 
     learnt=True makes the temperature a parameter, kept positive by its logarithm (CLIP), and with
-    it `bias`, for a loss that has one (SigLIP). Raises ConfigError if temperature <= 0.
+    it `bias`, for a loss that has one (SigLIP). Raises ConfigError if temperature <= 0 or, learnt,
+    below COLDEST.
     """
 
     def __init__(
@@ -31,6 +32,11 @@ class Criterion(nn.Module):
         super().__init__()
         if not temperature > 0:
             raise ConfigError(f"temperature = {temperature}: must be more than 0")
+        if learnt and temperature < COLDEST:
+            raise ConfigError(
+                f"temperature = {temperature}: a learnt one stays at {COLDEST} or more; begin "
+                "there, or set learn_temperature=false"
+            )
         self.function, self.settings = function, settings
         self.learnt, self.start = learnt, float(temperature)
         if learnt:

@@ -15,9 +15,11 @@ from contriever_lite.corpus import Corpus
 from contriever_lite.errors import CheckpointError, DataError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.files import new_file, write_json
+from contriever_lite.metrics import Interval
 from contriever_lite.plots import label, lines, use_style
 from contriever_lite.report import NAMES
 from contriever_lite.retriever import Retriever, retriever_for
+from contriever_lite.run_files import read_config
 from contriever_lite.state_files import read_state, states_in
 from contriever_lite.tokens import reading_raw_text
 
@@ -78,34 +80,48 @@ def draw(run: str | Path) -> Path:
 def _evaluations(run: str | Path) -> Series:
     found = {}
     for file in sorted(Path(run).glob("evaluation-*.json")):
-        scores = json.loads(file.read_text(encoding="utf-8"))
-        steps = sorted(map(int, scores))
+        scores = _scored(file)
         for measure, title in NAMES.items():
             name = f"{file.stem.removeprefix('evaluation-')}, {title}"
-            found[name] = (steps, [scores[str(step)][measure]["mean"] for step in steps])
+            found[name] = (list(scores), [each[measure]["mean"] for each in scores.values()])
     return found
+
+
+def _scored(file: Path) -> dict[int, dict]:
+    """What `over_time` found before: step -> measure -> the ends of its interval."""
+    try:
+        scores = json.loads(file.read_text(encoding="utf-8"))
+        for each in scores.values():
+            for measure in NAMES:
+                Interval(**each[measure])
+        return {int(step): scores[step] for step in sorted(scores, key=int)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{file} is not what `report RUN --data NAME` writes ({error!r}); move it away"
+        ) from error
 
 
 def over_time(run: str | Path, data: str) -> dict[int, dict]:
     """Score every state that a run kept, and its model if it is finished, on a collection.
 
     Returns step -> scores, and adds them to RUN/evaluation-DATA.json. Raises CheckpointError where
-    there is no state.
+    there is no state, and DataError where that file is another.
     """
     collection, run = load_collection(data), Path(run)
-    file = run / f"evaluation-{collection.name}.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    file = run / f"evaluation-{collection.name.replace('/', '-')}.json"
+    known = _scored(file) if file.is_file() else {}
     retrievers = states_in(run / "states")
     if (run / "model").is_dir():
-        retrievers[read_log(run)["loss"][0][-1]] = run / "model"
+        retrievers[read_config(run).steps] = run / "model"
     if not retrievers:
         raise CheckpointError(f"{run} has kept no state yet; `train --save-every` says how often")
     for step, path in tqdm(retrievers.items(), "evaluating", unit=" states", leave=False):
         retriever = Retriever.load(path) if path.is_dir() else retriever_of(path)
         scores = evaluate_model(str(run), collection, retriever).scores
-        known[str(step)] = {name: asdict(score) for name, score in scores.items()}
+        known[step] = {name: asdict(score) for name, score in scores.items()}
+    known = {step: known[step] for step in sorted(known)}
     write_json(known, file, overwrite=True)
-    return {int(step): known[step] for step in sorted(known, key=int)}
+    return known
 
 
 def retriever_of(path: str | Path) -> Retriever:

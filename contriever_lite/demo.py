@@ -7,7 +7,7 @@ from typing import Any
 
 from contriever_lite.collection import Collection, load_collection
 from contriever_lite.evaluate import Evaluation, evaluate, evaluate_model
-from contriever_lite.files import write_json
+from contriever_lite.files import refuse_to_replace, write_json
 from contriever_lite.fusion import reciprocal_rank_fusion
 from contriever_lite.metrics import ranking
 from contriever_lite.presets import preset
@@ -23,8 +23,11 @@ def demo(out: str | Path | None = None, json_file: str | Path | None = None) -> 
     """Train on the documents of wikipedia-vital, score the test half, print what happened.
 
     out: the run's folder, by default runs/demo or the first free name after it. Returns the JSON
-    of `demo --json`: {"seconds", "systems": {"bm25" | "dense" | "fused": scores}}.
+    of `demo --json`: {"seconds", "systems": {"bm25" | "dense" | "fused": scores}}. Raises DataError
+    where json_file is another file than such a one.
     """
+    if json_file:
+        refuse_to_replace(Path(json_file), ("seconds", "systems"))
     start = time.perf_counter()
     out = Path(out) if out else free_name(Path("runs") / "demo")
     collection = load_collection(COLLECTION, "test")

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from contriever_lite.config import TrainConfig
+from contriever_lite.config import QUEUED, TrainConfig
 
 TIMES, PATIENCE = 3.0, 100
 
@@ -20,7 +20,7 @@ class Divergence:
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        queue = config.queue_size if config.objective in ("queue", "moco") else 0
+        queue = config.queue_size if config.objective in QUEUED else 0
         self.guessing = math.log(1 + config.batch_size + queue)
         self.first, self.above = -math.inf, 0
 

@@ -31,7 +31,7 @@ from contriever_lite.errors import DataError
 from contriever_lite.hub import PREFIX, hub_rows
 from contriever_lite.parquet import parquet_rows
 from contriever_lite.records import Faults, json_objects
-from contriever_lite.registry import REGISTRY, get
+from contriever_lite.registry import get, names_a_folder
 from contriever_lite.wikipedia import NAMES, load_wikipedia
 
 PARQUET = ".parquet"
@@ -81,8 +81,7 @@ def locate_documents(source: str | Path) -> list[Path]:
         return [
             _readable(path) for path in _some(sorted(map(Path, glob(name, recursive=True))), name)
         ]
-    by_path = isinstance(source, Path) or name.startswith((".", "/"))
-    if not by_path and (name in REGISTRY or name == "" or not path.is_dir()):
+    if not names_a_folder(source):
         return [data_file(get(name), "corpus")]
     if not path.is_dir():
         raise DataError(f"no folder {path} (a BEIR folder holds corpus.jsonl)")

@@ -41,7 +41,7 @@ def cosine_momentum(step: int, steps: int, start: float) -> float:
 
 @torch.no_grad()
 def drift(slow: nn.Module, fast: nn.Module) -> float:
-    """How far the slow weights lag behind, relative to the fast ones.
+    """The distance between slow and fast weights, as a fraction of the fast ones' norm.
 
         d = |theta_slow - theta_fast| / |theta_fast|
 

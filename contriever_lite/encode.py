@@ -20,13 +20,13 @@ from contriever_lite.retriever import Retriever
 
 
 def encode_documents(
-    model: str, data: str, score: str | None = None
+    model: str, data: str, score: str | None = None, device: str = "cpu"
 ) -> tuple[Sequence[str], np.ndarray]:
-    """(N ids, (N, D) vectors). model, score: as models.load_model has them. data: a collection's
-    name or BEIR folder, whose own ids are given; or a prepared corpus, files (a pattern), or a data
-    set of the hub, whose documents are numbered from 1. DataError if there is no document,
-    ConfigError if the model cannot read tokens."""
-    encoder, documents = _open(model, data, score)
+    """(N ids, (N, D) vectors). model, score, device: as models.load_model has them. data: a
+    collection's name or BEIR folder, whose own ids are given; or a prepared corpus, files (a
+    pattern), or a data set of the hub, whose documents are numbered from 1. DataError if there is
+    no document, ConfigError if the model cannot read tokens."""
+    encoder, documents = _open(model, data, score, device)
     everything = next(parts(documents, sys.maxsize), None)
     if everything is None:
         raise DataError(f"there are no documents in {data}")
@@ -35,16 +35,16 @@ def encode_documents(
 
 def encode_to_folder(
     model: str, data: str, folder: str | Path, score: str | None = None,
-    block: int | None = None, resume: bool = False,
+    block: int | None = None, resume: bool = False, device: str = "cpu",
 ) -> EncodedCorpus:  # fmt: skip
     """The same at constant memory, into a folder (blocks.encode_blocks) that is gone on with if it
     was cut off. Files are read as a stream; a collection stands in memory."""
-    encoder, documents = _open(model, data, score)
+    encoder, documents = _open(model, data, score, device)
     return encode_blocks(encoder, documents, folder, ENCODED if block is None else block, resume)
 
 
-def _open(model: str, data: str, score: str | None) -> tuple[Encoder, Documents]:
-    encoder = load_model(model, score)
+def _open(model: str, data: str, score: str | None, device: str) -> tuple[Encoder, Documents]:
+    encoder = load_model(model, score, device=device)
     if (Path(data) / "manifest.json").is_file():
         if not isinstance(encoder, Retriever):
             raise ConfigError(f"{model} cannot read the tokens of {data}; give it the documents")

@@ -9,12 +9,11 @@ from torch import nn
 
 from contriever_lite.batch import PairBatch, batch_of_step
 from contriever_lite.build import new_objective
-from contriever_lite.config import TrainConfig
+from contriever_lite.config import QUEUED, TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.optimizer import new_optimizer
 from contriever_lite.precision import prepared
 
-QUEUED = ("queue", "moco")
 ACTIVATIONS = 28  # numbers that a layer keeps for backward, per token and dimension
 TIMED = 8  # documents of a timed step of a transformer
 

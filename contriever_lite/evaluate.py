@@ -79,7 +79,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a run, self-matches left out. Intervals are 95 % percentile bootstrap intervals over
     queries (metrics.bootstrap_interval)."""
-    run = _answers(run, collection.self_matches())
+    run = answers(run, collection.self_matches())
     measures = MEASURES + MORE.get(collection.name.partition(",")[0], ())
     per_query = score_queries(run, collection.qrels, measures)
     scores = {measure: bootstrap_interval(values) for measure, values in per_query.items()}
@@ -132,11 +132,11 @@ def retrieve(
         else:
             encoded.check(encoder, zip(ids, texts, strict=True))
             run = search_blocks(encoded, *asked)
-    return _answers(run, same, k)
+    return answers(run, same, k)
 
 
-def _answers(run: Run, same: set[str], k: int | None = None) -> Run:
-    """A run without self-matches, cut at k; searches list the best first."""
+def answers(run: Run, same: set[str], k: int | None = None) -> Run:
+    """A run without the self-matches `same`, cut at k; searches list the best first."""
     if not same:
         return run
     return {

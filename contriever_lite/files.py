@@ -3,12 +3,12 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from contriever_lite.errors import DataError
+from contriever_lite.errors import ConfigError, DataError
 
 
 @contextmanager
@@ -59,3 +59,32 @@ def refuse_to_overwrite(path: Path) -> None:
     """Raise DataError if something stands at this path."""
     if os.path.lexists(path):
         raise DataError(f"{path} exists already; choose another name or move it away first")
+
+
+def refuse_to_replace(path: Path, *kinds: Collection[str]) -> None:
+    """Raise DataError if something stands at this path but a JSON object with the keys of one of
+    these kinds of record, which can be made again."""
+    if not os.path.lexists(path):
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not (isinstance(found, dict) and set(found) in map(set, kinds)):
+        raise DataError(
+            f"{path} exists already and is not a record that this would write again; choose "
+            "another name or move it away first"
+        )
+
+
+def refuse_strangers(folder: Path, first: str, others: Collection[str], what: str) -> None:
+    """Raise ConfigError unless a folder holds unfinished work alone: `first`, the file it begins
+    with, then files of the names `others`, each perhaps half-written by `new_file`, and a lock."""
+    names = {path.name for path in folder.iterdir()}
+    own = {first, "lock", *(others if first in names else ())}
+    half = tuple(f".{name}." for name in own)
+    strangers = sorted(name for name in names - own if not name.startswith(half))
+    if strangers:
+        raise ConfigError(
+            f"{folder} is not {what}: it holds {strangers[0]}; move it away, or choose another name"
+        )

@@ -26,10 +26,10 @@ from contriever_lite.errors import ConfigError
 from contriever_lite.evaluate import retrieve
 from contriever_lite.files import new_folder, write_json
 from contriever_lite.finetune import finetune
+from contriever_lite.judge import Judge
 from contriever_lite.labels import Labels, Numbers, numbered, part, read_labels
 from contriever_lite.mining import mine
 from contriever_lite.retriever import Retriever
-from contriever_lite.sweep import Judge
 from contriever_lite.warm_start import load_start
 
 SETTINGS = (

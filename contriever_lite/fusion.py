@@ -87,6 +87,9 @@ NORMALISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def _weights(runs: Sequence[Run], weights: Sequence[float] | None) -> list[float]:
     weights = [1.0] * len(runs) if weights is None else list(weights)
-    if len(weights) != len(runs) or not all(0 <= w < float("inf") for w in weights):
-        raise ConfigError(f"weights are {weights}; allowed: {len(runs)} numbers, each 0 or more")
+    good = len(weights) == len(runs) and all(0 <= w < float("inf") for w in weights)
+    if not good or (runs and not any(weights)):
+        raise ConfigError(
+            f"weights are {weights}; allowed: {len(runs)} numbers, each 0 or more, not all 0"
+        )
     return weights

@@ -1,10 +1,14 @@
-"""GPUs that one is likely to meet: how fast, how much memory.
+"""GPUs that one is likely to meet: how fast, how much memory; and which are here.
 
 Peaks are NVIDIA's data sheets', for dense matrix products with 16-bit inputs summed in 32 bits, on
 tensor cores. Where a sheet counts "with sparsity", as those of the H100 and H200 do, it is half.
 """
 
 from dataclasses import dataclass
+
+import torch
+
+from contriever_lite.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,19 @@ def hours(operations: float, card: Card, share: float, cards: int = 1) -> float:
     operations: floating-point operations, as estimate.operations counts those of a step.
     """
     return operations / (cards * share * card.peak * 1e12) / 3600
+
+
+def found_device(name: str) -> torch.device:
+    """The device of PyTorch's name for it: cpu, cuda, cuda:1, mps. Raises ConfigError for one that
+    is not there, or does not compute."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:  # each backend has its own
+        here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        here += ["mps"] * torch.backends.mps.is_available()
+        raise ConfigError(
+            f"device = {name!r} is not to be had here; choose one of {', '.join(here)} "
+            f"({str(error).partition(chr(10))[0]})"
+        ) from error
+    return device

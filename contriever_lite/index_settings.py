@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 
 from contriever_lite.errors import ConfigError, DataError
+from contriever_lite.settings import check_settings, setting
 
 KINDS = ("exact", "int8", "binary", "ivf", "ivf-pq", "hnsw")
 CENTROIDS = 256  # of each part of a product-quantised vector: one byte names one
@@ -34,22 +35,17 @@ class IndexSettings:
     full vectors, which may lie on disk. Raises ConfigError on a setting.
     """
 
-    kind: str = "exact"
-    lists: int = 0
-    probes: int = 8
-    parts: int = 16
-    links: int = 16
-    build_width: int = 40
-    width: int = 100
-    rescore: int = 0
+    kind: str = setting("exact", "one of the above", choices=KINDS)
+    lists: int = setting(0, "cells of k-means", low=0)
+    probes: int = setting(8, "cells compared", low=1)
+    parts: int = setting(16, "bytes a vector", low=1)
+    links: int = setting(16, "neighbours a vector", low=2)
+    build_width: int = setting(40, "candidates at building", low=1)
+    width: int = setting(100, "candidates at searching", low=1)
+    rescore: int = setting(0, "answers ordered again, times k", low=0)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(f"kind is {self.kind!r}; allowed: {', '.join(KINDS)}")
-        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)[1:]):
-            least = 0 if name in ("lists", "rescore") else 2 if name == "links" else 1
-            if value < least:
-                raise ConfigError(f"{name} is {value}; allowed: {least} or more")
+        check_settings(self)
 
     def cells(self, count: int) -> int:
         """The cells of k-means for so many vectors."""

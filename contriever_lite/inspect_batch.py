@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from contriever_lite.batch import PairBatch, TokenBatch, batch_of_step, document
 from contriever_lite.config import TrainConfig
 from contriever_lite.errors import ConfigError
 from contriever_lite.fit import fit
-from contriever_lite.runs import Sources, read_config, read_corpus
+from contriever_lite.run_files import read_config, read_record
+from contriever_lite.runs import Sources, read_corpus
 from contriever_lite.sampling import first_numbers
 
 ROWS, WIDTH = 8, 160  # shown, and characters of each
@@ -33,7 +33,7 @@ def show_batch(
     config = read_config(run)
     if not 1 <= step <= config.steps:
         raise ConfigError(f"step is {step}; allowed: 1 to {config.steps}, as {run} has them")
-    record = _record(Path(run))
+    record = read_record(run)
     if "negatives" in record:
         raise ConfigError(f"{run} learnt from labels, whose steps cannot be shown; name a run of "
                           "`train`")  # fmt: skip
@@ -53,11 +53,6 @@ def show_batch(
         lines.append(_named(numbers[row], first, config))
         lines += [line[:width] for line in _views(pairs, row, corpus.tokenizer)]
     return "\n".join(lines)
-
-
-def _record(run: Path) -> dict[str, Any]:
-    file = run / "run.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _sources(run: str | Path, record: dict[str, Any]) -> Sources:

@@ -55,7 +55,7 @@ class Journal:
         lines = [line for line in self.path.read_text("utf-8").splitlines() if self._stays(line)]
         with new_file(self.path, overwrite=True) as work:
             work.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        self.start -= json.loads(lines[-1])["seconds"] if lines else 0
+        self.start -= last_seconds(self.path)
 
     def _stays(self, line: str) -> bool:
         try:
@@ -110,6 +110,12 @@ class Journal:
             self.words["pairs/s"] = line.get("pairs_per_second", 0)
             self.bar.set_postfix(self.words, refresh=False)
             self.bar.update()
+
+
+def last_seconds(path: Path) -> float:
+    """The clock of a log at its last line; 0 where there is none."""
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    return json.loads(lines[-1])["seconds"] if lines else 0.0
 
 
 def board(folder: str | Path, first: int) -> "SummaryWriter":

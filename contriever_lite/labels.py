@@ -14,7 +14,7 @@ from torch import Tensor
 from contriever_lite.batch import PairBatch, TokenBatch, to_tensors
 from contriever_lite.collection import Collection
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, Ragged, ragged
+from contriever_lite.corpus import Corpus, Ragged, ragged, token_rows
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.rng import stream
 from contriever_lite.sampling import draw_of_step
@@ -76,8 +76,7 @@ def read_labels(collection: Collection, tokenizer: Tokenizer) -> Labels:
     if not ids:
         raise DataError(f"{collection.name}, {collection.split}: no query has a relevant document")
     texts = [collection.queries[query] for query in ids]
-    found = tokenizer.encode_batch(texts, add_special_tokens=False)
-    return Labels(ids, ragged([f.ids for f in found]), tuple(answers[query] for query in ids))
+    return Labels(ids, token_rows(texts, tokenizer), tuple(answers[query] for query in ids))
 
 
 def part(collection: Collection, labels: Labels) -> Collection:

@@ -62,7 +62,7 @@ def ndcg(ranked: Sequence[str], judged: Judged, k: int = 10, gain: str = "linear
     if gain not in GAINS:
         raise ConfigError(f"gain is {gain!r}; allowed: {', '.join(GAINS)}")
     gain_of = GAINS[gain]
-    ideal = _dcg(sorted((gain_of(g) for g in judged.values() if g > 0), reverse=True)[:k])
+    ideal = _dcg(sorted((gain_of(g) for g in judged.values()), reverse=True)[:k])
     return _dcg(gain_of(judged.get(d, 0)) for d in ranked[:k]) / ideal if ideal else 0.0
 
 

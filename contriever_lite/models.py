@@ -21,18 +21,16 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 from tqdm import tqdm
 
-from contriever_lite.batch import TokenBatch
+from contriever_lite.checkpoint import model_folder
+from contriever_lite.corpus import token_rows
 from contriever_lite.errors import ConfigError
+from contriever_lite.hardware import found_device
 from contriever_lite.pretrained import READING, load_pretrained
 from contriever_lite.retriever import Retriever
 from contriever_lite.sentence_encoder import BLOCK, SCORES, SentenceEncoder, is_sentence_transformer
-from contriever_lite.transformer import TransformerEncoder, framed
-from contriever_lite.warm_start import SHIPPED
+from contriever_lite.transformer import FirstToken, TransformerEncoder
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,21 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
-def load_model(name: str, score: str | None = None, force: bool = False) -> Encoder:
-    """The encoder of a name (above), on the CPU, whose inner product is its score.
+def load_model(
+    name: str, score: str | None = None, force: bool = False, device: str = "cpu"
+) -> Encoder:
+    """The encoder of a name (above), whose inner product is its score.
 
-    score: "dot" or "cosine", for a model that does not say which. Raises ConfigError where there is
-    no such model, where nothing says how it scores, and where `score` contradicts what it declares
-    unless force; CheckpointError for a broken model.
+    score: "dot" or "cosine", for a model that does not say which. device: where it computes, such
+    as "cuda"; the CPU unless asked, as a bag gains nothing elsewhere and a figure shall not depend
+    on the GPU that happens to be there. Raises ConfigError where there is no such model or device,
+    where nothing says how it scores, and where `score` contradicts what it declares unless force;
+    CheckpointError for a broken model.
     """
     if score not in (None, *SCORES):
         raise ConfigError(f"score is {score!r}; allowed: {', '.join(SCORES)}")
-    encoder, declared, source = _open(name, score)
+    found_device(device)
+    encoder, declared, source = _open(name, score, device)
     if not (score or declared):
         _refuse_silence(name)
     if score not in (None, declared) and declared and not force:
@@ -90,29 +93,27 @@ def load_model(name: str, score: str | None = None, force: bool = False) -> Enco
     return encoder
 
 
-def _open(name: str, score: str | None) -> tuple[Encoder, str | None, str]:
+def _open(name: str, score: str | None, device: str) -> tuple[Encoder, str | None, str]:
     """The encoder, how it says that it scores (None: it does not), and where it says so."""
-    folder = Path(name)
-    if not folder.exists() and name in {path.name for path in SHIPPED.iterdir() if path.is_dir()}:
-        folder = SHIPPED / name
-    if _is_ours(folder):
-        ours = Retriever.load(folder)
+    folder = model_folder(name)
+    if folder != Path(name) or _is_ours(folder):  # another: a run's model, or one that ships
+        ours = Retriever.load(folder, device)
         return ours, "cosine" if ours.encoder.normalise else "dot", "so its folder says"
     if name in PUBLISHED:
         known = PUBLISHED[name]
-        return _pretrained(name, known.pooling), known.score, known.source
+        return _pretrained(name, known.pooling, device), known.score, known.source
     if is_sentence_transformer(name):
-        encoder = SentenceEncoder(name)
+        encoder = SentenceEncoder(name, device)
         return encoder, encoder.declared, "so its own configuration says"
     _refuse_unknown(name)
     if score is None:
         _refuse_silence(name)
-    return _pretrained(name, "mean"), None, ""
+    return _pretrained(name, "mean", device), None, ""
 
 
 def _is_ours(folder: Path) -> bool:
-    """Is it a run's folder, or a model folder that this package wrote?"""
-    if (folder / "model").is_dir() or (folder / READING).is_file():
+    """Is it a model folder that this package wrote?"""
+    if (folder / READING).is_file():
         return True
     file = folder / "config.json"
     if not file.is_file() or (folder / "modules.json").is_file():
@@ -143,11 +144,11 @@ def _refuse_silence(name: str) -> NoReturn:
     )
 
 
-def _pretrained(name: str, pooling: str) -> Retriever:
+def _pretrained(name: str, pooling: str, device: str) -> Retriever:
     encoder, tokenizer = load_pretrained(name)
     if pooling == "first":
         encoder = FirstToken(encoder.model, encoder.reading)
-    return Retriever(encoder.eval(), tokenizer)
+    return Retriever(encoder.eval().to(device), tokenizer)
 
 
 def _score_by(encoder: Encoder, score: str) -> None:
@@ -161,18 +162,6 @@ def _score_by(encoder: Encoder, score: str) -> None:
         encoder.encoder.normalise = score == "cosine"
 
 
-class FirstToken(TransformerEncoder):
-    """The last layer at the first token, [CLS], instead of the mean: SimCSE's vector."""
-
-    def forward(self, batch: TokenBatch) -> Tensor:
-        """B rows of ordinary tokens -> (B, D) float32."""
-        rows = framed(batch, self.reading)
-        vectors = torch.zeros(len(rows), self.dimension, device=rows.tokens.device)
-        for numbers, _, hidden in self.hidden(rows):
-            vectors = vectors.index_copy(0, numbers, hidden[:, 0])
-        return F.normalize(vectors, dim=1) if self.reading.normalise else vectors
-
-
 def cut_texts(encoder: Encoder, texts: Sequence[str]) -> tuple[int, int]:
     """(how many texts are longer than what the model reads, the tokens that it reads of each, with
     its special ones): what stands behind is cut off. (0, 0) for a bag, which reads everything."""
@@ -183,8 +172,7 @@ def cut_texts(encoder: Encoder, texts: Sequence[str]) -> tuple[int, int]:
         longest = reading.longest
 
         def lengths(texts: Sequence[str]) -> list[int]:
-            found = tokenizer.encode_batch(list(texts), add_special_tokens=False)
-            return [len(each.ids) + 2 * reading.specials for each in found]
+            return (token_rows(texts, tokenizer).lengths + 2 * reading.specials).tolist()
     else:
         return 0, 0
     doubtful = [

@@ -27,7 +27,6 @@ def new_optimizer(config: TrainConfig, objective: nn.Module) -> Optimizer:
         {"params": [p for p in learnt if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in learnt if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=config.betas, eps=EPSILON, fused=True
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,12 +22,16 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from contriever_lite.corpus import Corpus, batches
-from contriever_lite.corpus_writer import CorpusWriter
+from contriever_lite.corpus_writer import CorpusWriter, noted
 from contriever_lite.documents import TEXT_AND_TITLE, Fields, locate_documents, stream_documents
 from contriever_lite.errors import ConfigError, DataError, SourceError
-from contriever_lite.files import new_file, refuse_to_overwrite, write_json
+from contriever_lite.files import new_file, refuse_strangers, refuse_to_overwrite, write_json
+from contriever_lite.settings import refuse_differences
 from contriever_lite.tokenising import tokenise_batches
 from contriever_lite.vocabulary import Vocabulary
+
+# of an unfinished corpus, behind settings.json
+PARTS = ("tokenizer.json", "progress.json", "tokens.npy", "lengths", "titles", "corpus")
 
 
 def prepare_corpus(
@@ -79,6 +82,7 @@ def prepare_corpus(
 def _refuse_finished(out: Path, folder: Path, resume: bool) -> None:
     if resume and (out / "manifest.json").exists():
         if (folder / "settings.json").exists():  # killed when the corpus was in its place already
+            _refuse_strangers(folder)
             shutil.rmtree(folder)
         raise ConfigError(f"{out} is finished: there is nothing to resume")
     refuse_to_overwrite(out)
@@ -110,26 +114,25 @@ def _state(source: str | Path) -> str:
 @contextmanager
 def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterator[Path]:
     """The folder of the unfinished corpus: new, or resumed, and ours alone. It goes away when the
-    work is done, or cannot be used again: after a DataError a source must change, unless it
-    could only not be reached."""
-    if folder.exists() and not resume:
+    work is done, and a new one when it cannot be used again: after a DataError a source must
+    change, unless it could only not be reached."""
+    new = not folder.exists()
+    if not new:
+        _refuse_strangers(folder)
+    if not (new or resume):
         raise ConfigError(
             f"{folder} holds what an interrupted prepare has done; go on with it: --resume, or "
             "remove it to start anew"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    names = {path.name.lstrip(".").split(".")[0] for path in folder.iterdir()}
-    if "settings" not in names and names - {"lock"}:
-        raise ConfigError(f"{folder} is not an unfinished corpus; move it away, or choose another "
-                          "name for the corpus")  # fmt: skip
     try:
         with FileLock(folder / "lock", timeout=0):
-            _refuse_differences(folder / "settings.json", settings)
+            _settle(folder / "settings.json", settings)
             try:
                 yield folder
             except DataError as error:
                 begun = (folder / "progress.json").exists()
-                if not (begun and isinstance(error, SourceError)):
+                if new and not (begun and isinstance(error, SourceError)):
                     shutil.rmtree(folder)
                 raise
             shutil.rmtree(folder)
@@ -137,15 +140,14 @@ def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterat
         raise ConfigError(f"{folder} is being written by another process") from error
 
 
-def _refuse_differences(file: Path, settings: dict[str, str]) -> None:
-    old = json.loads(file.read_text(encoding="utf-8")) if file.exists() else settings
-    names = [name for name in {**old, **settings} if old.get(name) != settings.get(name)]
-    if names:
-        pairs = "; ".join(f"{n} = {old.get(n)} there, {settings.get(n)} now" for n in names)
-        raise ConfigError(
-            f"{file.parent} was begun with others: {pairs}. Go on with the same, or remove "
-            f"{file.parent} to start anew"
-        )
+def _refuse_strangers(folder: Path) -> None:
+    refuse_strangers(folder, "settings.json", PARTS, "an unfinished corpus")
+
+
+def _settle(file: Path, settings: dict[str, str]) -> None:
+    """Compare the settings with those of the work that goes on, or write them."""
+    place = file.parent
+    refuse_differences(noted(file) or settings, settings, place, f"remove {place} to start anew")
     write_json(settings, file, overwrite=True)
 
 

@@ -42,6 +42,15 @@ def find(name: str) -> Entry:
     )
 
 
+def names_a_folder(source: str | Path) -> bool:
+    """Is it the path of a folder, or a name to look up? A Path is a path; a string is a name of the
+    registry if there is one, a path if it begins with . or /, else what stands there."""
+    name = str(source)
+    if isinstance(source, Path) or name.startswith((".", "/")):
+        return True
+    return name != "" and name not in REGISTRY and Path(name).is_dir()
+
+
 def repository() -> Path | None:
     """The checkout this package runs from, or in which the program was started; None without."""
     for folder in (Path(__file__).resolve().parents[1], Path.cwd(), *Path.cwd().parents):

@@ -16,6 +16,7 @@ from contriever_lite.metrics import Interval
 NAMES = {"ndcg@10": "nDCG@10", "recall@100": "R@100", "mrr@10": "MRR@10"}
 MORE_NAMES = {"recall_cap@100": "capped R@100"}  # where a collection has them
 NEEDED = ("model", "data", "split", "documents", "queries", "scores")
+RECORDS = ((*NEEDED, "seconds"), ("model", "seconds", "collections"))  # of one, of several
 CLASSES = (
     "lexical", "raw text", "structure", "fused", "helped by labelled models", "mined pairs",
     "supervised",

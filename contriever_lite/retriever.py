@@ -11,10 +11,11 @@ from torch import nn
 from tqdm import tqdm
 
 from contriever_lite.batch import to_tensors
-from contriever_lite.checkpoint import load_encoder, save_encoder
+from contriever_lite.checkpoint import load_encoder, model_folder, save_encoder, shipped
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, Ragged, ragged
+from contriever_lite.corpus import Corpus, Ragged, token_rows
 from contriever_lite.errors import CheckpointError, DataError
+from contriever_lite.hardware import found_device
 from contriever_lite.tokens import counting_once
 
 
@@ -22,7 +23,8 @@ from contriever_lite.tokens import counting_once
 class Retriever:
     """encode(texts) -> (N, D) float32; the score of a query and a document is q . d.
 
-    Encoding is done in evaluation mode, and leaves the encoder in the mode it was in.
+    Encoding is done in evaluation mode, on the device that the encoder is on, and leaves the
+    encoder in the mode it was in. Vectors come back in main memory.
     """
 
     encoder: nn.Module
@@ -30,12 +32,9 @@ class Retriever:
 
     def encode(self, texts: Sequence[str], batch_size: int = 512) -> np.ndarray:
         """One row a text, in order. An empty text gives the zero vector (with the bag)."""
-
-        def rows(start: int, end: int) -> Ragged:
-            found = self.tokenizer.encode_batch(list(texts[start:end]), add_special_tokens=False)
-            return ragged([encoding.ids for encoding in found])
-
-        return self._encode(rows, len(texts), batch_size)
+        return self._encode(
+            lambda start, end: token_rows(texts[start:end], self.tokenizer), len(texts), batch_size
+        )
 
     def encode_corpus(self, corpus: Corpus, batch_size: int = 512) -> np.ndarray:
         """One row a document of a prepared corpus, from its tokens, in order.
@@ -75,13 +74,19 @@ class Retriever:
         return save_encoder(self.encoder, self.tokenizer, folder, precision)
 
     @staticmethod
-    def load(folder: str | Path) -> "Retriever":
-        """Read a model folder, or the one inside the folder of a run."""
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise CheckpointError(f"there is no folder {folder}; give one that `train --out` made")
-        inner = folder / "model"
-        return Retriever(*load_encoder(inner if inner.is_dir() else folder))
+    def load(folder: str | Path, device: str = "cpu") -> "Retriever":
+        """Read a model folder, the one inside the folder of a run, or, by its name, a model that
+        ships with the package. device: as in models.load_model. Raises CheckpointError where there
+        is no model, or a broken one, ConfigError where there is no such device."""
+        place = found_device(device)
+        found = model_folder(folder)
+        if not found.is_dir():
+            raise CheckpointError(
+                f"there is no folder {folder}; give one that `train --out` made, or a model that "
+                f"ships with the package: {', '.join(shipped())}"
+            )
+        encoder, tokenizer = load_encoder(found)
+        return Retriever(encoder.to(place), tokenizer)
 
     def export(self, folder: str | Path) -> Path:
         """Write a folder that `sentence_transformers.SentenceTransformer` loads and that encodes

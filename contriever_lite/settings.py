@@ -1,13 +1,15 @@
-"""Fields of a settings record that know their bounds, and errors that name them."""
+"""Settings: fields of a record that know their bounds, and errors that name what is wrong."""
 
 import math
 from dataclasses import Field, field, fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from contriever_lite.errors import ConfigError
 
 _BOUNDS = {"low": "at least", "above": "more than", "high": "at most", "below": "less than"}
+ANEW = "start anew with another --out"
 
 
 def setting(default: Any, about: str, **rules: Any) -> Any:
@@ -27,8 +29,7 @@ def check_settings(record: Any) -> None:
         value = _coerce(item.name, kinds[item.name], getattr(record, item.name))
         object.__setattr__(record, item.name, value)
         _check(item, value)
-    for item in fields(record):
-        _check_needs(record, item)
+    _check_needs(record)
 
 
 def _coerce(name: str, kind: Any, value: Any) -> Any:
@@ -66,12 +67,35 @@ def _check(item: Field, value: Any) -> None:
         raise ConfigError(f"{item.name} = {value!r}: the smaller number comes first")
 
 
-def _check_needs(record: Any, item: Field) -> None:
-    value, usual = getattr(record, item.name), item.default
-    for other, allowed in item.metadata.get("needs", {}).items():
-        found = getattr(record, other)
-        if value != usual and found not in allowed:
-            raise ConfigError(
-                f"{item.name} = {value!r} with {other} = {found!r}, which has no use for it; set "
-                f"{item.name}={str(usual).lower()}, or {other}={' or '.join(map(str, allowed))}"
-            )
+def _check_needs(record: Any) -> None:
+    """Raise for the first field that another one makes useless, and name the way back of all that
+    this other one does so to."""
+    useless = [
+        (item, other, allowed)
+        for item in fields(record)
+        for other, allowed in item.metadata.get("needs", {}).items()
+        if getattr(record, item.name) != item.default and getattr(record, other) not in allowed
+    ]
+    if useless:
+        item, other, allowed = useless[0]
+        same = (each for each, name, _ in useless if name == other)
+        usual = " ".join(f"{each.name}={str(each.default).lower()}" for each in same)
+        raise ConfigError(
+            f"{item.name} = {getattr(record, item.name)!r} with {other} = "
+            f"{getattr(record, other)!r}, which has no use for it; set {usual}, or "
+            f"{other}={' or '.join(map(str, allowed))}"
+        )
+
+
+def refuse_differences(
+    old: dict[str, Any], new: dict[str, Any], place: Path, otherwise: str = ANEW
+) -> None:
+    """Raise ConfigError if two sets of settings differ, naming each with both values. otherwise:
+    what one can do who wants the new ones."""
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if names:
+        pairs = "; ".join(f"{n} = {old.get(n)} there, {new.get(n)} now" for n in names)
+        raise ConfigError(
+            f"{place} was made with other settings: {pairs}. Go on with the same settings, or "
+            f"{otherwise}"
+        )

@@ -42,7 +42,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p, kind="stable")
     stepped = np.minimum(1.0, np.arange(len(p), 0, -1) * p[order])
     adjusted = np.empty(len(p))
-    adjusted[order] = np.maximum.accumulate(stepped) if len(p) else stepped
+    adjusted[order] = np.maximum.accumulate(stepped)
     return adjusted.tolist()
 
 

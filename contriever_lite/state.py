@@ -15,6 +15,7 @@ from contriever_lite.circumstances import commit
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import CheckpointError, ConfigError, TrainingError
+from contriever_lite.settings import refuse_differences
 from contriever_lite.state_files import UNREADABLE, read_state, states_in, write_state
 
 
@@ -157,17 +158,6 @@ class RunState:
 def _finite(state: dict[str, Any]) -> bool:
     floats = (x for x in state.values() if isinstance(x, Tensor) and x.is_floating_point())
     return all(bool(x.isfinite().all()) for x in floats)
-
-
-def refuse_differences(old: dict[str, Any], new: dict[str, Any], place: Path) -> None:
-    """Raise ConfigError if two sets of settings differ, naming each with both values."""
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if names:
-        pairs = "; ".join(f"{n} = {old.get(n)} there, {new.get(n)} now" for n in names)
-        raise ConfigError(
-            f"{place} was made with other settings: {pairs}. Go on with the same settings, or "
-            "start anew with another --out"
-        )
 
 
 def fingerprint(corpus: Corpus) -> str:

@@ -16,21 +16,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from tqdm import tqdm
 
-from contriever_lite.batch import TokenBatch, Views, to_tensors
+from contriever_lite.batch import Views
 from contriever_lite.build import new_encoder
 from contriever_lite.collection import Collection
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, ragged
+from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.evaluate import DEPTH, MEASURES
-from contriever_lite.metrics import Interval, score_queries
+from contriever_lite.evaluate import MEASURES
+from contriever_lite.judge import Judge
+from contriever_lite.metrics import Interval
 from contriever_lite.registry import repository
-from contriever_lite.retriever import retriever_for
-from contriever_lite.search import DenseIndex
 from contriever_lite.train import train
 from contriever_lite.views import two_views
 
@@ -82,36 +80,6 @@ def sweep(
         scores = judge(trained, corpus, config)
         trials.append(Trial(name, seed, seconds, scores, trained if keep else None))
     return trials
-
-
-class Judge:
-    """Scores encoders of one tokenizer on one collection: texts are cut into tokens only once."""
-
-    def __init__(self, collection: Collection) -> None:
-        self.collection = collection
-        self._tokens: dict[tuple[int, bool], tuple[TokenBatch, TokenBatch]] = {}
-
-    @torch.inference_mode()
-    def __call__(
-        self, encoder: nn.Module, corpus: Corpus, config: TrainConfig
-    ) -> dict[str, dict[str, float]]:
-        """per_query[measure][query id]"""
-        documents, queries = self._texts(encoder, corpus, config)
-        vectors = torch.cat([encoder(part) for part in documents.parts()])
-        index = DenseIndex(vectors.numpy(), self.collection.document_ids())
-        run = index.search(encoder(queries).numpy(), list(self.collection.queries), DEPTH)
-        return score_queries(run, self.collection.qrels, MEASURES)
-
-    def _texts(
-        self, encoder: nn.Module, corpus: Corpus, config: TrainConfig
-    ) -> tuple[TokenBatch, TokenBatch]:
-        key = (id(corpus.tokenizer), config.once)
-        if key not in self._tokens:
-            tokenizer = retriever_for(encoder, corpus.tokenizer, config).tokenizer
-            texts = self.collection.texts(), list(self.collection.queries.values())
-            encoded = (tokenizer.encode_batch(list(t), add_special_tokens=False) for t in texts)
-            self._tokens[key] = tuple(to_tensors(ragged([e.ids for e in es])) for es in encoded)
-        return self._tokens[key]
 
 
 def summary(trials: Sequence[Trial], measure: str = "ndcg@10") -> dict[str, Interval]:

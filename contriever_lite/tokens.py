@@ -4,6 +4,7 @@ A tokenizer is a `tokenizers.Tokenizer`: lower-cased, accents stripped, split on
 punctuation, then cut greedily into the longest pieces of the vocabulary, as BERT does.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ SPECIAL_TOKENS = (
     "[SEP]",
     "[MASK]",
 )  # BERT's, and of our own vocabularies
+AGAIN = r"(?m)\b(\w+)\b(?=.{1,2000}?\b\1\b)"  # a word that comes again within 2,000 characters
 ROBERTA_TOKENS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
@@ -68,6 +70,12 @@ def _in_brackets(piece: str) -> bool:
     return len(piece) > 2 and piece[0] == "[" and piece[-1] == "]"
 
 
+def table_size(tokenizer: Tokenizer) -> int:
+    """V: rows of a table that has one for every id, the largest id + 1. A vocabulary may have gaps
+    in its ids, and then fewer pieces than that."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
+
+
 @lru_cache(maxsize=2)
 def continuing_pieces(tokenizer: Tokenizer) -> np.ndarray:
     """(V,) bool: True for a piece that continues a word, as "##ing" does. Read-only.
@@ -80,9 +88,9 @@ def continuing_pieces(tokenizer: Tokenizer) -> np.ndarray:
             f"the tokenizer is a {type(tokenizer.model).__name__}, which does not mark pieces that "
             "continue a word; whole words need a WordPiece tokenizer"
         )
-    pieces = tokenizer.get_vocab()
-    continues = np.zeros(max(pieces.values()) + 1, dtype=bool)
-    continues[[number for piece, number in pieces.items() if piece.startswith(prefix)]] = True
+    pieces = tokenizer.get_vocab().items()
+    continues = np.zeros(table_size(tokenizer), dtype=bool)
+    continues[[number for piece, number in pieces if piece.startswith(prefix)]] = True
     continues.flags.writeable = False
     return continues
 
@@ -143,11 +151,22 @@ def counting_once(tokenizer: Tokenizer) -> Tokenizer:
 
         "the cat and the other cat" -> and the other cat
     """
-    copy = Tokenizer.from_str(tokenizer.to_str())
-    again = Regex(r"(?m)\b(\w+)\b(?=.{1,2000}?\b\1\b)")
+    copy = counting_all(tokenizer)
     steps = [copy.normalizer] if copy.normalizer else []
-    copy.normalizer = normalizers.Sequence([*steps, normalizers.Replace(again, "")])
-    return reading_raw_text(copy)
+    copy.normalizer = normalizers.Sequence([*steps, normalizers.Replace(Regex(AGAIN), "")])
+    return copy
+
+
+def counting_all(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy without the step of `counting_once`, if it has it: it reads every word of a text. A
+    corpus to train on is made with it, where the model to start from counts each word once."""
+    saved = json.loads(tokenizer.to_str())
+    steps = (saved["normalizer"] or {}).get("normalizers", [])  # of a sequence, which is flat
+    others = [step for step in steps if step.get("pattern") != {"Regex": AGAIN}]
+    if len(others) < len(steps):
+        several = {"type": "Sequence", "normalizers": others}
+        saved["normalizer"] = several if len(others) > 1 else others[0] if others else None
+    return reading_raw_text(Tokenizer.from_str(json.dumps(saved)))
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:

@@ -75,9 +75,12 @@ class TransformerEncoder(nn.Module):
         rows = framed(batch, self.reading)
         vectors = torch.zeros(len(rows), self.dimension, device=rows.tokens.device)
         for numbers, mask, hidden in self.hidden(rows):
-            mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1).clamp(min=1)[:, None]
-            vectors = vectors.index_copy(0, numbers, mean)
+            vectors = vectors.index_copy(0, numbers, self.pool(hidden, mask))
         return F.normalize(vectors, dim=1) if self.reading.normalise else vectors
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """h (R, L, D) and its mask (R, L) -> (R, D): the mean over the tokens."""
+        return (hidden * mask[:, :, None]).sum(1) / mask.sum(1).clamp(min=1)[:, None]
 
     def hidden(self, rows: TokenBatch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """The last layer of rows that are framed already, some rows at a time: their numbers (R,),
@@ -103,6 +106,14 @@ class TransformerEncoder(nn.Module):
             end = min(start + rows, len(lengths))
             yield start, end
             start = end
+
+
+class FirstToken(TransformerEncoder):
+    """The last layer at the first token, [CLS], instead of the mean: SimCSE's vector."""
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """h (R, L, D) -> (R, D)."""
+        return hidden[:, 0]
 
 
 def framed(batch: TokenBatch, reading: Reading) -> TokenBatch:

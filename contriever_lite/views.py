@@ -1,8 +1,8 @@
 """Views: two random pieces of one document, the positive pair that needs no label.
 
 Every function takes and returns a `Ragged` batch of token lists and works on all rows at once; none
-sees a special id, since those are added later (batch.py). `two_views` composes them, and whatever
-has its signature can take its place.
+sees [CLS] or [SEP], which a transformer adds as it reads (transformer.framed). `two_views` composes
+them, and whatever has its signature can take its place.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from contriever_lite.documents import TEXT_AND_TITLE, Fields, stream_documents
-from contriever_lite.errors import ConfigError
+from contriever_lite.settings import check_settings, setting
 from contriever_lite.tokens import SPECIAL_TOKENS, train_tokenizer
 
 SAMPLE = 200_000_000  # characters
@@ -21,16 +21,12 @@ class Vocabulary:
     an equal share each. fewest: as in `train_tokenizer`. Raises ConfigError for numbers that make
     no sense."""
 
-    vocab_size: int = 30_000
-    characters: int = SAMPLE
-    fewest: int = 1
+    vocab_size: int = setting(30_000, "word pieces", above=len(SPECIAL_TOKENS))
+    characters: int = setting(SAMPLE, "characters to learn from", low=1)
+    fewest: int = setting(1, "times that a character occurs", low=0)
 
     def __post_init__(self) -> None:
-        if self.vocab_size <= len(SPECIAL_TOKENS):
-            raise ConfigError(f"vocab_size is {self.vocab_size}; allowed: more than "
-                              f"{len(SPECIAL_TOKENS)}, the special tokens")  # fmt: skip
-        if self.characters < 1:
-            raise ConfigError(f"characters to learn from: {self.characters}; allowed: 1 or more")
+        check_settings(self)
 
     def learn(self, sources: Sequence[str | Path], fields: Fields = TEXT_AND_TITLE) -> Tokenizer:
         """The tokenizer. The sources are read twice and never held, only the counts of their

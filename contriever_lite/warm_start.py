@@ -1,32 +1,28 @@
 """Start an encoder from one that was trained on other text."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from contriever_lite.checkpoint import Encoder, load_encoder
+from contriever_lite.checkpoint import Encoder, load_encoder, model_folder, shipped
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus
 from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.pretrained import load_pretrained
 from contriever_lite.rng import torch_globals, torch_stream
-from contriever_lite.tokens import special_ids
+from contriever_lite.tokens import counting_all, special_ids, table_size
 from contriever_lite.transformer import Reading, TransformerEncoder, new_model
 
-SHIPPED = Path(__file__).parent / "models"
 MUTE = -20.0  # a log-weight: e^-20 of a vector is nothing
 
 
 def load_start(start: str, dropout: float | None = None) -> tuple[Encoder, Tokenizer]:
-    """The model that a run starts from: one that ships with the package, by name, a model folder,
-    the folder of a run, or a name on the Hugging Face hub. dropout: a transformer's, None to keep
-    its own. Raises ConfigError where there is none."""
-    shipped = sorted(path.name for path in SHIPPED.iterdir() if path.is_dir())
-    folder = SHIPPED / start if start in shipped else Path(start)
-    folder = folder / "model" if (folder / "model").is_dir() else folder
+    """The model that a run starts from: a model folder, the folder of a run, one that ships with
+    the package, by name, or a name on the Hugging Face hub; and the tokenizer that it reads with.
+    dropout: a transformer's, None to keep its own. Raises ConfigError where there is none."""
+    folder = model_folder(start)
     if folder.is_dir():
         return load_encoder(folder, dropout)
     try:
@@ -34,8 +30,14 @@ def load_start(start: str, dropout: float | None = None) -> tuple[Encoder, Token
     except CheckpointError as error:
         raise ConfigError(
             f"start = {start!r}: there is no such folder, the models that ship with the package "
-            f"are {', '.join(shipped)}, and the Hugging Face hub gave none ({error})"
+            f"are {', '.join(shipped())}, and the Hugging Face hub gave none ({error})"
         ) from error
+
+
+def start_tokenizer(start: str) -> Tokenizer:
+    """The tokenizer of a corpus to train from `start` with: the model's, reading every word of a
+    text also where the model counts each once."""
+    return counting_all(load_start(start)[1])
 
 
 def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
@@ -45,15 +47,13 @@ def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
         v_t = (known_t / mean_u |known_u|,  fresh_t) / sqrt(2),   fresh_t ~ N(0, 1 / F)
 
     config.dimension = D + F for the D dimensions of the model; with F = 0, v_t is the first part
-    alone. The weights are the collection's own idf: what the other text taught about weights is
-    worse. Raises ConfigError if sizes, kinds or tokenizers do not go together.
+    alone. The weights a_t are not taken over: they start anew, at the collection's own idf or, with
+    idf_weights=false, at 1 (build.new_encoder); what the other text taught about them is worse.
+    Raises ConfigError if sizes, kinds or tokenizers do not go together.
     """
     model, tokenizer = load_start(config.start, config.dropout)
-    if tokenizer.to_str() != corpus.tokenizer.to_str():
-        raise ConfigError(
-            f"the corpus was made by another tokenizer than start = {config.start!r}: prepare it "
-            "with --tokenizer and that model's folder, or give the documents themselves"
-        )
+    tokenizer = counting_all(tokenizer)
+    _refuse_other_tokenizer(corpus.tokenizer, tokenizer, config.start)
     if isinstance(model, BagEncoder):
         if config.encoder == "bag":
             return _wider(model, config)
@@ -61,6 +61,20 @@ def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
     if config.encoder == "bag":
         raise ConfigError(f"start = {config.start!r} is a transformer; set encoder=transformer")
     return _as_configured(model, config)
+
+
+def _refuse_other_tokenizer(found: Tokenizer, wanted: Tokenizer, start: str) -> None:
+    if found.to_str() == wanted.to_str():
+        return
+    if counting_all(found).to_str() == wanted.to_str():
+        raise ConfigError(
+            "the corpus was prepared with each word of a text once, as a model trained with "
+            "once=true reads, and training needs them all: give the documents themselves"
+        )
+    raise ConfigError(
+        f"the corpus was made by another tokenizer than start = {start!r}: prepare it with "
+        "--tokenizer and that model's folder, or give the documents themselves"
+    )
 
 
 def _wider(model: BagEncoder, config: TrainConfig) -> BagEncoder:
@@ -118,7 +132,7 @@ def new_transformer(config: TrainConfig, tokenizer: Tokenizer) -> TransformerEnc
         )
     sizes = config.dimension, config.layers, config.heads, config.dropout
     with torch_globals(config.seed, "encoder", torch.device("cpu")):
-        model = new_model(tokenizer.get_vocab_size(), *sizes)
+        model = new_model(table_size(tokenizer), *sizes)
     changes = {"normalise": config.normalise, "specials": config.specials}
     return TransformerEncoder(model, Reading.of(special_ids(tokenizer), **changes))
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-from contriever_lite import registry
 from contriever_lite.analysis import document_frequency, features, without_word
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import Collection, load_collection
@@ -245,8 +244,6 @@ def main() -> None:
     data = arguments.data or list(COLLECTIONS)
     with tempfile.TemporaryDirectory() as scratch:
         for part in arguments.part:
-            for name in {*data, *DEVELOPMENT} if part == "weights" else data:
-                registry.get(name) if name != "wikipedia-vital" else None
             parts[part](data, arguments.seeds, arguments.bags or Path(scratch))
 
 

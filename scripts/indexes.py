@@ -25,6 +25,7 @@ from torch import nn
 
 from contriever_lite.batch import TokenBatch
 from contriever_lite.build import new_encoder
+from contriever_lite.checkpoint import SHIPPED
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import Collection, load_collection
 from contriever_lite.config import TrainConfig
@@ -41,7 +42,6 @@ from contriever_lite.runs import read_corpus
 from contriever_lite.search import DenseIndex
 from contriever_lite.train import train
 from contriever_lite.truncation import first_numbers, principal_axes
-from contriever_lite.warm_start import SHIPPED
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "million.py"
 FILE = Path(__file__).resolve().parents[1] / "data" / "runs" / "indexes" / "indexes.json"

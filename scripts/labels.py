@@ -32,6 +32,7 @@ from contriever_lite.evaluate import evaluate_model, retrieve
 from contriever_lite.files import write_json
 from contriever_lite.finetune import Finetuned, finetune
 from contriever_lite.fit import fit
+from contriever_lite.judge import Judge
 from contriever_lite.labels import Labels, Numbers, numbered, part, read_labels
 from contriever_lite.metrics import Run, bootstrap_interval, score_queries
 from contriever_lite.mining import mine
@@ -39,7 +40,7 @@ from contriever_lite.presets import preset
 from contriever_lite.retriever import Retriever, retriever_for
 from contriever_lite.rng import stream
 from contriever_lite.runs import read_corpus
-from contriever_lite.sweep import Judge, Trial, record
+from contriever_lite.sweep import Trial, record
 from contriever_lite.train import train
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,7 +25,6 @@ import json
 import time
 from pathlib import Path
 
-from contriever_lite import registry
 from contriever_lite.build import new_encoder
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import load_collection
@@ -244,7 +243,6 @@ def main() -> None:
     arguments = parser.parse_args()
     for part in arguments.part:
         for data in arguments.data or COLLECTIONS:
-            registry.get(data) if data != "wikipedia-vital" else None
             parts[part](data)
 
 

@@ -15,9 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from contriever_lite.batch import TokenBatch
 from contriever_lite.build import new_encoder
 from contriever_lite.circumstances import circumstances
 from contriever_lite.collection import Collection, load_collection
@@ -28,7 +27,7 @@ from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_corpus
 from contriever_lite.sweep import record, sweep
 from contriever_lite.train import train
-from contriever_lite.transformer import TransformerEncoder, framed
+from contriever_lite.transformer import FirstToken
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "runs" / "sweeps" / "transformer.json"
 DATA, EVERY, SEEDS = "wikipedia-vital", 5, (0, 1, 2)
@@ -63,17 +62,6 @@ def after_mlm(config: TrainConfig, corpus: Corpus) -> nn.Module:
     encoder = on_words(config, corpus)
     guess = config.replace(**MLM, window=64, key_crop=(1.0, 1.0), key_delete=0.0)
     return train(guess, corpus, encoder=encoder)
-
-
-class FirstToken(TransformerEncoder):
-    """Pools by [CLS]: the vector at the first place."""
-
-    def forward(self, batch: TokenBatch) -> Tensor:
-        rows = framed(batch, self.reading)
-        vectors = self.model.get_input_embeddings().weight.new_zeros(len(rows), self.dimension)
-        for numbers, _, hidden in self.hidden(rows):
-            vectors = vectors.index_copy(0, numbers, hidden[:, 0])
-        return nn.functional.normalize(vectors, dim=1)
 
 
 def first_token(config: TrainConfig, corpus: Corpus) -> nn.Module:

@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from contriever_lite import registry
 from contriever_lite.augment import select
 from contriever_lite.batch import TokenBatch
 from contriever_lite.build import new_encoder
@@ -317,7 +316,6 @@ def main() -> None:
         if name not in PARTS:
             parser.error(f"no sweep {name!r}; choose of {', '.join(PARTS)}")
         for data in arguments.data or SPLITS:
-            registry.get(data) if data != "wikipedia-vital" else None
             make(name, data)
 
 

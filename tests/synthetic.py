@@ -10,11 +10,14 @@ import dataclasses
 from functools import lru_cache
 
 import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import Whitespace
 
 from contriever_lite.collection import Collection
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, build_corpus
-from contriever_lite.tokens import train_tokenizer
+from contriever_lite.tokens import SPECIAL_TOKENS, train_tokenizer
 
 TOPICS, EACH = 10, 12  # documents: TOPICS * EACH
 SMALL = TrainConfig(
@@ -65,3 +68,15 @@ def corpus() -> Corpus:
     tokenizer = train_tokenizer(world().texts(), SMALL.vocab_size)
     pairs = [(document["title"], document["text"]) for document in world().corpus.values()]
     return build_corpus(pairs, tokenizer)
+
+
+def corpus_with_gaps() -> Corpus:
+    """Two documents of a vocabulary whose ids, 0 to 40, have gaps: "sail" is 7 and "ferry" 40."""
+    pieces = {
+        **{name: number for number, name in enumerate(SPECIAL_TOKENS)},
+        "sail": 7,
+        "ferry": 40,
+    }
+    tokenizer = Tokenizer(WordPiece(pieces, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    return build_corpus([("ferry", "sail"), ("", "ferry ferry")], tokenizer)

@@ -38,12 +38,6 @@ def test_padding_gives_the_rows_back(rows: list[list[int]]) -> None:
     assert len(batch) == len(rows)
 
 
-@given(ROWS, st.booleans(), st.booleans())
-def test_special_ids_stand_at_the_ends_of_every_row(rows, cls, sep) -> None:
-    batch = to_tensors(ragged(rows), cls_id=2 if cls else None, sep_id=3 if sep else None)
-    assert unpadded(batch) == [[2] * cls + row + [3] * sep for row in rows]
-
-
 @given(ROWS, ROWS)
 def test_two_batches_become_one(first: list[list[int]], second: list[list[int]]) -> None:
     both = concatenate([to_tensors(ragged(first)), to_tensors(ragged(second))])
@@ -144,3 +138,17 @@ def test_equal_texts_have_equal_numbers_and_others_do_not() -> None:
     assert numbers[0] == numbers[3]
     assert numbers[4] == numbers[6]
     assert len(set(numbers)) == 5
+
+
+def test_the_seed_decides_the_views() -> None:
+    corpus, config = synthetic.corpus(), synthetic.SMALL.replace(batch_size=2)
+    batches = [
+        batch_of_step(corpus, np.array([0, 0]), config.replace(seed=seed), 0) for seed in range(5)
+    ]
+    assert len({tuple(batch.key.tokens.tolist()) for batch in batches}) > 1
+
+
+def test_the_last_part_may_be_small_and_rows_may_be_none() -> None:
+    batch = TokenBatch(torch.arange(6), torch.tensor([1, 2, 3]))
+    assert [part.tokens.tolist() for part in batch.parts(2)] == [[0, 1, 2], [3, 4, 5]]
+    assert len(batch.take(torch.tensor([], dtype=torch.int64))) == 0

@@ -74,7 +74,7 @@ def test_killed_again_and_again_it_makes_the_same_bytes(tmp_path: Path) -> None:
     whole = encode_blocks(Letters(), documents(), tmp_path / "whole", 8).folder
     folder, part = tmp_path / "v", tmp_path / "v.part"
     killed(lambda: encode_blocks(Letters(fatal=5), documents(), folder, 8))
-    assert not (part / "manifest.json").exists()
+    assert json.loads((part / "manifest.json").read_text())["documents"] == 0
     for fatal, done in ((20, 16), (20, 24), (60, 72)):
         killed(lambda fatal=fatal: encode_blocks(
             Letters(fatal=fatal), documents(), folder, 8, resume=True))  # fmt: skip
@@ -148,6 +148,25 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         pytest.raises(ConfigError, match="is being written by another process"),
     ):
         encode_blocks(Letters(), documents(), tmp_path / "v", resume=True)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    part = tmp_path / "v.part"
+    part.mkdir()
+    (part / "ids.jsonl").write_text("mine")
+    for resume in (True, False):
+        with pytest.raises(ConfigError, match="not an unfinished encoding: it holds ids"):
+            encode_blocks(Letters(), documents(), tmp_path / "v", resume=resume)
+    assert contents(part) == {"ids.jsonl": b"mine"}
+
+
+def test_a_stranger_among_unfinished_work_is_refused(tmp_path: Path) -> None:
+    killed(lambda: encode_blocks(Letters(fatal=5), documents(), tmp_path / "v", 8))
+    (tmp_path / "v.part" / "letter.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"it holds letter\.txt; move it away"):
+        encode_blocks(Letters(), documents(), tmp_path / "v", resume=True)
+    (tmp_path / "v.part" / "letter.txt").unlink()
+    assert encode_blocks(Letters(), documents(), tmp_path / "v", resume=True).documents == 100
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
@@ -270,3 +289,24 @@ def test_a_prepared_corpus_is_encoded_in_blocks(tmp_path: Path) -> None:
         encoded.check(retriever, prepared.take(np.arange(1, 100)))
     with pytest.raises(ConfigError, match="cannot read a prepared corpus"):
         encode_blocks(Letters(), prepared, tmp_path / "w")
+
+
+def test_search_needs_a_block_of_one_document(tmp_path: Path) -> None:
+    encoded = encode_blocks(Letters(), documents(3), tmp_path / "folder", block=1)
+    with pytest.raises(ConfigError, match="k is 0"):
+        search_blocks(encoded, np.ones((1, D), np.float32), ["q"], block=0)
+    assert len(search_blocks(encoded, np.ones((1, D), np.float32), ["q"], block=1)["q"]) == 3
+
+
+def test_vectors_and_ids_are_on_the_disk_before_the_manifest_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, manifest = [], tmp_path / "folder.part/manifest.json"
+
+    def look(file: int) -> None:
+        assert json.loads(manifest.read_text())["documents"] == 0
+        sizes.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fsync", look)
+    folder = encode_blocks(Letters(), documents(9), tmp_path / "folder").folder
+    assert sizes == [(folder / name).stat().st_size for name in ("vectors.f32", "ids.jsonl")]

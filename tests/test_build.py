@@ -24,7 +24,7 @@ def test_every_loss_has_its_name_and_temperature(name: str) -> None:
     criterion = new_criterion(SMALL.replace(loss=name, temperature=0.3))
     assert criterion.function is getattr(loss, name)
     assert criterion.temperature == 0.3
-    learnt = new_criterion(SMALL.replace(loss=name, learn_temperature=True, bias=-3.0))
+    learnt = new_criterion(SMALL.replace(loss=name, learn_temperature=True))
     assert learnt.temperature.item() == pytest.approx(SMALL.temperature)
     names = {"log_temperature", "bias"} if name == "sigmoid" else {"log_temperature"}
     assert set(dict(learnt.named_parameters())) == names

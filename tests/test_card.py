@@ -9,7 +9,7 @@ import tiny
 
 from contriever_lite.build import new_encoder
 from contriever_lite.card import describe_model, write_card
-from contriever_lite.errors import CheckpointError, DataError
+from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.files import write_json
 from contriever_lite.retriever import Retriever
@@ -59,6 +59,16 @@ def test_what_was_not_recorded_is_not_claimed(tmp_path: Path) -> None:
     assert "not their order" not in text
 
 
+def test_a_vocabulary_that_came_from_elsewhere_is_not_told_by_its_setting(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    pieces = describe_model(run)["word_pieces"]
+    for vocab_size, told in ((pieces, {"vocab_size": pieces}), (pieces + 1, {})):
+        record["config"]["vocab_size"] = vocab_size
+        (run / "run.json").write_text(json.dumps(record))
+        recipe = describe_model(run)["recipe"]
+        assert {name: recipe[name] for name in recipe if name == "vocab_size"} == told
+
+
 def test_no_card_is_written_over_another(run: Path) -> None:
     write_card(run, run)
     with pytest.raises(DataError, match=r"README\.md exists already"):
@@ -79,3 +89,16 @@ def test_what_is_no_model_or_no_record_is_refused(run: Path, tmp_path: Path) -> 
     with pytest.raises(CheckpointError, match=r"run\.json: broken"):
         write_card(run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_ships_has_a_card_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run.json").write_text('{"source": "of another model"}')
+    with pytest.raises(ConfigError, match=r"wiki ships with the package .* --out DIR"):
+        write_card("wiki", "wiki")
+    assert not Path("wiki").exists()
+    text = write_card("wiki", "out")[0].read_text()
+    assert "# wiki: a dense retriever" in text
+    assert "of another model" not in text

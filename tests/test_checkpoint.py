@@ -11,11 +11,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from contriever_lite import checkpoint
-from contriever_lite.checkpoint import load_encoder, save_encoder
+from contriever_lite.build import new_encoder
+from contriever_lite.checkpoint import SHIPPED, load_encoder, model_folder, save_encoder
 from contriever_lite.encoder import BagEncoder
-from contriever_lite.errors import CheckpointError, DataError
+from contriever_lite.errors import CheckpointError, ConfigError, DataError
+from contriever_lite.models import load_model
+from contriever_lite.quantise import dequantise, quantise
+from contriever_lite.retriever import Retriever
 from contriever_lite.rng import torch_stream
 from contriever_lite.tokens import train_tokenizer
+from contriever_lite.warm_start import load_start
 
 FILES = {"model.safetensors", "config.json", "tokenizer.json"}
 
@@ -47,6 +52,54 @@ def test_what_is_saved_is_loaded(encoder: BagEncoder, folder: Path) -> None:
     assert not loaded.training
     assert all(p.requires_grad and p.dtype == torch.float32 for p in loaded.parameters())
     assert tokenizer.to_str() == synthetic.corpus().tokenizer.to_str()
+
+
+def test_eight_bits_take_a_quarter_and_are_loaded_as_what_they_stand_for(
+    encoder: BagEncoder, folder: Path, tmp_path: Path
+) -> None:
+    small = save_encoder(encoder, synthetic.corpus().tokenizer, tmp_path / "small", "int8")
+    sizes = [(place / "model.safetensors").stat().st_size for place in (small, folder)]
+    assert sizes[0] < sizes[1] / 2, "the scales count here, with eight numbers a row"
+    loaded, _ = load_encoder(small)
+    assert torch.equal(loaded.vectors, dequantise(*quantise(encoder.vectors.detach())))
+    assert torch.equal(loaded.log_weights, encoder.log_weights)
+    with pytest.raises(ConfigError, match="precision = 'int4': choose one of float32, int8"):
+        save_encoder(encoder, synthetic.corpus().tokenizer, tmp_path / "other", "int4")
+
+
+def test_a_vocabulary_with_gaps_in_its_ids(tmp_path: Path) -> None:
+    corpus = synthetic.corpus_with_gaps()
+    made = new_encoder(synthetic.SMALL, corpus)
+    assert len(made.vectors) == 41
+    loaded, _ = load_encoder(save_encoder(made, corpus.tokenizer, tmp_path / "model"))
+    assert torch.equal(loaded.vectors, made.vectors)
+
+
+def test_a_name_is_a_folder_here_or_else_a_model_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert model_folder("wiki") == SHIPPED / "wiki"
+    assert model_folder("nowhere") == Path("nowhere")
+    Path("wiki").mkdir()
+    assert model_folder("wiki") == Path("wiki")
+    with pytest.raises(CheckpointError, match=r"It hides the model that ships .*: rename it"):
+        load_encoder("wiki")
+    Path("wiki/model").mkdir()
+    assert model_folder("wiki") == Path("wiki/model"), "of a run"
+
+
+@pytest.mark.parametrize("load", [load_model, Retriever.load, lambda n: Retriever(*load_start(n))])
+def test_one_name_is_one_model_however_it_is_loaded(
+    load: Callable[[str], Retriever],
+    encoder: BagEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load("wiki").encoder.dimension == 512
+    save_encoder(encoder, synthetic.corpus().tokenizer, "wiki")
+    assert load("wiki").encoder.dimension == encoder.dimension
 
 
 def test_an_existing_folder_is_kept(encoder: BagEncoder, folder: Path) -> None:

@@ -16,19 +16,20 @@ import pytest
 import synthetic
 import tiny
 
-from contriever_lite import __version__, cli
+from contriever_lite import __version__
 from contriever_lite import demo as demo_module
 from contriever_lite.beir_writer import write_beir
 from contriever_lite.build import new_encoder
-from contriever_lite.cli import COMMANDS, main
+from contriever_lite.cli import main
 from contriever_lite.corpus import Corpus
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError, DataError, UserError
+from contriever_lite.fusion import weighted_fusion
+from contriever_lite.grammar import COMMANDS
 from contriever_lite.registry import REGISTRY
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_config
 from contriever_lite.trec import read_run
-from contriever_lite.vocabulary import SAMPLE
 
 SETTINGS = ["steps=3", "dimension=16", "batch_size=16", "vocab_size=400", "window=32"]
 QUERY = next(iter(synthetic.world().queries.values()))
@@ -176,6 +177,12 @@ def test_train_leaves_a_run(run: Callable[..., str], here: Path) -> None:
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
 
 
+def test_train_says_the_steps_that_it_did(run: Callable[..., str]) -> None:
+    """Passes over the documents may end a training before `steps`."""
+    printed = run("train", "--data", "world", "--out", "a", "--set", *SETTINGS, "epochs=0.15")
+    assert printed.startswith("a: trained for 1 steps, ")
+
+
 def test_settings_may_be_given_together_or_one_by_one(run: Callable[..., str]) -> None:
     common = ["--data", "world", "--out", "never", "--dry-run"]
 
@@ -244,7 +251,6 @@ def test_prepare_takes_packed_files_and_workers(run: Callable[..., str], here: P
         assert run(*words, out, *more).startswith(f"{out}: 120 documents, ")
     manifests = [Path(out, "manifest.json").read_text() for out in ("one", "two")]
     assert manifests[0] == manifests[1]
-    assert cli.parser().parse_args([*words, "x"]).vocab_characters == SAMPLE
     assert run(*words, "some", "--vocab-characters", "1").endswith(" word pieces\n")
     assert Corpus.open("some").tokenizer.get_vocab_size() < 300
 
@@ -255,7 +261,7 @@ def test_prepare_errors(fails: Callable[..., str], here: Path) -> None:
     words = ["prepare", "world", "--out", "corpus", "--tokenizer"]
     assert "cannot load a tokenizer" in fails(*words, str(here / "world"))
     few = ["prepare", "world", "--out", "corpus", "--vocab-size"]
-    assert "vocab_size is 5; allowed: more than 5" in fails(*few, "5")
+    assert "vocab_size = 5: must be more than 5" in fails(*few, "5")
     assert "workers is 0" in fails("prepare", "world", "--out", "corpus", "--workers", "0")
     (here / "corpus").mkdir()
     assert "corpus exists already" in fails("prepare", "world", "--out", "corpus")
@@ -344,9 +350,26 @@ def test_eval_takes_what_was_encoded_in_blocks(
     assert "folder holds vectors of 16 numbers" in fails(*wrong, "wiki")
 
 
+@pytest.mark.parametrize("words", [["encode", "--out", "v"], ["search", QUERY], ["eval"]])
+def test_a_model_computes_on_the_device_asked_for(
+    run: Callable[..., str], trained: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def opened(*_: object, device: str) -> Retriever:
+        asked.append(device)
+        return Retriever.load(trained)
+
+    for module in ("models", "encode"):
+        monkeypatch.setattr(f"contriever_lite.{module}.load_model", opened)
+    run(*words, "--model", "any", "--data", "world", "--device", "cuda:1")
+    assert asked == ["cuda:1"]
+
+
 def test_encode_errors(fails: Callable[..., str], trained: str, here: Path) -> None:
     words = ["encode", "--data", "world", "--out", "v", "--model"]
     assert "no model 'nothing'" in fails(*words, "nothing")
+    assert "bm25 scores words and makes no vectors" in fails(*words, "bm25")
     assert not list(here.glob("*v*"))
     (here / "v.npz").write_text("mine")
     assert "v.npz exists already" in fails(*words, trained)
@@ -470,6 +493,61 @@ def test_eval_scores_the_run_of_another_tool(
     assert message in fails(*words)
 
 
+def test_eval_judges_a_run_by_a_file(
+    run: Callable[..., str], fails: Callable[..., str], here: Path
+) -> None:
+    """Its queries need not be in the collection's own judgements, nor need there be any."""
+    files = ["--trec-run", "a.trec", "--trec-qrels", "a.qrels"]
+    first = run("eval", "--model", "bm25", "--data", "world", *files)
+    for qrels in (here / "world" / "qrels").iterdir():
+        qrels.unlink()
+    words = ["eval", "--data", "world", "--qrels", "a.qrels", "--model"]
+    again = run(*words, "a.trec")
+    assert again.startswith("world, a.qrels: 120 documents, 20 queries")
+    assert first.splitlines()[-1].split()[1:] == again.splitlines()[-1].split()[1:]
+    assert "bm25 is no finished ranking" in fails(*words, "bm25")
+    assert "leave --split out" in fails(*words, "a.trec", "--split", "test")
+
+
+def test_what_would_count_for_nothing_is_refused(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    run("eval", "--model", "bm25", "--data", "world", "--trec-run", "a.trec", "--json", "a.json")
+    score, world = ["--score", "dot"], ["--data", "world"]
+    for words, idle in (
+        (["search", "--model", "bm25", *world, *score, QUERY], "--score"),
+        (["eval", "--model", "bm25", *world, "--device", "cuda"], "--device"),
+        (["eval", "--model", "a.trec", *world, *score, "--no-titles"], "--no-titles, --score"),
+        (["train", *world, "--out", "a", "--evaluate-every", "5"], "--evaluate-every"),
+        (["train", *world, "--out", "a", "--evaluate-split", "test"], "--evaluate-split"),
+        (["prepare", "world", "--out", "a", "--tokenizer", "b", "--fewest", "2"], "--fewest"),
+        (["report", trained, "--paper"], "--paper"),
+        (["report", "a.json", "--paper", "--overview"], "--overview"),
+        (["report", "a.json", "--paper", "--compare", "a.json"], "runs, --paper"),
+    ):
+        assert f"leave {idle} out" in fails(*words)
+    assert "a.json: no training, as" in fails("report", "a.json", trained)
+    assert not Path("a").exists()
+
+
+def test_json_replaces_a_record_and_nothing_else(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    words = ["eval", "--model", "bm25", "--data", "world", "--json", "a.json"]
+    for _ in range(2):
+        run(*words)
+    record = json.loads(Path("a.json").read_text())
+    mine = ["notes", "", "null", "[]", json.dumps({"mine": 1}), json.dumps(record | {"mine": 1})]
+    fuse = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b", "--json", "a.json"]
+    for text in mine:
+        Path("a.json").write_text(text)
+        for command in (words, [*words[:4], "all", *words[5:]], fuse, ["demo", *words[5:]]):
+            assert "a.json exists already and is not a record" in fails(*command)
+        assert Path("a.json").read_text() == text
+    Path("a.json").write_text(json.dumps(record))
+    assert "is not a record" in fails("demo", "--json", "a.json")
+
+
 def test_eval_asks_how_a_model_scores(
     run: Callable[..., str], fails: Callable[..., str], trained: str
 ) -> None:
@@ -573,6 +651,19 @@ def test_fuse_two_runs(run: Callable[..., str], trained: str) -> None:
         assert set(fused[query]) == set(one.get(query, {})) | set(other[query])
 
 
+def test_fuse_with_weights(
+    run: Callable[..., str], fails: Callable[..., str], trained: str
+) -> None:
+    for model, name in (("bm25", "a"), (trained, "b")):
+        run("eval", "--model", model, "--data", "world", "--trec-run", name)
+    words = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b", "--weights"]
+    run(*words, "0.4", "0.6", "--out", "fused.trec")
+    assert read_run("fused.trec") == weighted_fusion([read_run("a"), read_run("b")], [0.4, 0.6])
+    for wrong in (["1"], ["1", "1", "1"], ["-1", "1"], ["0", "0"], ["nan", "1"]):
+        message = fails(*words, *wrong)
+        assert "allowed: 2 numbers, each 0 or more, not all 0" in message
+
+
 def test_fuse_errors(fails: Callable[..., str], here: Path) -> None:
     words = ["fuse", "--data", "world", "--trec-run", "a", "--trec-run", "b"]
     assert "no file a" in fails(*words)
@@ -636,7 +727,7 @@ def fail_with(error: BaseException) -> Callable[..., None]:
 
 def main_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *words: str) -> int:
     about, options = COMMANDS["report"][1:]
-    monkeypatch.setitem(cli.COMMANDS, "report", (fail_with(error), about, options))
+    monkeypatch.setitem(COMMANDS, "report", (fail_with(error), about, options))
     return main(["report", *words])
 
 

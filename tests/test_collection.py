@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contriever_lite import check as checking
-from contriever_lite.beir import Collection, read_beir, splits
+from contriever_lite.beir import Collection, read_beir, read_beir_documents, splits
 from contriever_lite.check import check
 from contriever_lite.collection import load_collection, write_beir, write_folder
 from contriever_lite.errors import ConfigError, DataError, UserError
@@ -330,3 +330,18 @@ def test_downloaded_collections(name: str, documents: int, queries: int, judgeme
     report = check(DATA / name)
     assert report.differing() == []
     assert len(collection.empty_documents()) == {"cranfield": 2}.get(name, 0)
+
+
+def test_broken_documents_alone_are_refused_too(tmp_path: Path) -> None:
+    folder = beir(tmp_path / "good")
+    with open(folder / "corpus.jsonl", "a") as file:
+        file.write("no JSON\n")
+    with pytest.raises(DataError, match=r"corpus\.jsonl:"):
+        read_beir_documents(folder)
+
+
+def test_a_folder_is_named_as_it_is_from_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(beir(tmp_path / "good"))
+    assert read_beir(".").name == read_beir_documents(".").name == "good"

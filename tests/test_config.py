@@ -78,6 +78,15 @@ ORDERED = st.tuples(SHARE, SHARE).map(sorted).map(tuple)
         ({"key_dropout": False}, "set key_dropout=true, or objective=queue or moco"),
         ({"key_gradient": True, "objective": "moco"}, "or objective=queue"),
         ({"momentum_schedule": "cosine"}, "set momentum_schedule=constant, or objective=moco"),
+        ({"span_kept": 0.5}, "set span_kept=0.1, or pair=inverse_cloze"),
+        ({"bias": -5.0}, "set bias=-10.0, or loss=sigmoid"),
+        ({"masked": 0.3}, "set masked=0.15, or objective=mlm"),
+        ({"once": True, "encoder": "transformer"}, "set once=false, or encoder=bag"),
+        (
+            {"layers": 12, "heads": 12, "dropout": 0.0, "specials": False},
+            "layers = 12 with encoder = 'bag', which has no use for it; set layers=4 heads=8 "
+            "dropout=0.1 specials=true, or encoder=transformer",
+        ),
         (
             {"key_gradient": True, "key_dropout": False, "objective": "queue"},
             "key_gradient = True with key_dropout = False: keys that learn",
@@ -171,6 +180,14 @@ def test_a_bad_word_of_a_command_line_is_refused(word: str, message: str) -> Non
     with pytest.raises(ConfigError) as error:
         with_settings(TrainConfig(), [word])
     assert message in str(error.value)
+
+
+def test_a_preset_that_changes_its_kind_says_what_to_set_back() -> None:
+    with pytest.raises(ConfigError) as error:
+        preset("paper").replace(encoder="bag")
+    settings = str(error.value).split("; set ")[1].split(", or ")[0].split()
+    assert settings == ["layers=4", "heads=8", "weight_decay=0.0"]
+    assert with_settings(preset("paper"), ["encoder=bag", *settings]).encoder == "bag"
 
 
 def test_presets_are_found_by_name() -> None:

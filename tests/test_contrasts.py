@@ -74,11 +74,23 @@ def test_widest_gaps_first_and_ties_by_rank_then_id() -> None:
     assert widest_gaps(ours, theirs, 9) == ["f", "a", "b", "c"]
     assert widest_gaps(ours, theirs, 2) == ["f", "a"]
     assert widest_gaps(theirs, ours, 9) == ["e"]
+    assert widest_gaps(ours, theirs) == ["f", "a", "b"]
+
+
+def test_an_answer_that_is_missing_counts_as_rank_101() -> None:
+    assert widest_gaps({"a": 100, "b": 1}, {"a": 0, "b": 1}) == ["a"]
+    assert widest_gaps({"a": 0, "b": 0}, {"a": 101, "b": 102}) == ["b"]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "says"),
-    [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (-0.1, 0.1, "cannot tell")],
+    [
+        (0.01, 0.2, "better"),
+        (-0.2, -0.01, "worse"),
+        (-0.1, 0.1, "cannot tell"),
+        (0.0, 0.2, "cannot tell"),
+        (-0.2, 0.0, "cannot tell"),
+    ],
 )
 def test_verdict(low: float, high: float, says: str) -> None:
     assert judgement(Interval((low + high) / 2, low, high)) == says
@@ -92,3 +104,25 @@ def test_read_analysis_names_queries_by_place(tmp_path: Path) -> None:
     assert found["scores"] == {"bm25 rank": {"0": 1, "1": 0}}
     with pytest.raises(DataError, match="no recorded study 'none'"):
         read_analysis("none", tmp_path)
+
+
+def test_contrast_of_a_worse_group_has_the_same_p() -> None:
+    values = {"a": 3.0, "b": 2.0, "c": 1.0, "d": 0.0}
+    found = contrast(values, {"c", "d"}, resamples=3000).comparison
+    assert found.difference.mean == -2
+    assert found.p_value == pytest.approx(2 / 6, abs=0.03)
+
+
+def test_intervals_of_contrasts_end_at_the_percentiles() -> None:
+    """A third of 0, drawn three times, is all there is in 1 / 27 = .037 of the draws."""
+    values = {"a": 0.0, "b": 1.0, "c": 1.0, "d": 1.0, "e": 0.0, "f": 0.0}
+    found = contrast(values, {"a", "b", "c"}, resamples=5000)
+    assert (found.inside.low, found.inside.high) == (0, 1)
+    assert (found.outside.low, found.outside.high) == (0, 1)
+
+
+def test_the_seed_of_a_contrast_decides() -> None:
+    values, group = made(0.3, 3)
+    one, two = (contrast(values, group, seed, resamples=99) for seed in (0, 1))
+    assert one.inside != two.inside
+    assert one.comparison.p_value != two.comparison.p_value

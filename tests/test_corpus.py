@@ -6,10 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contriever_lite.corpus import ARRAYS, Corpus, Ragged, build_corpus, ragged, slices
+from contriever_lite.corpus import (
+    ARRAYS,
+    Corpus,
+    Ragged,
+    build_corpus,
+    ragged,
+    slices,
+    token_rows,
+)
 from contriever_lite.errors import DataError
 from contriever_lite.tokens import train_tokenizer
 
@@ -100,6 +109,20 @@ def test_document_frequency_equals_a_loop(corpus: Corpus) -> None:
     assert corpus.document_frequency().tolist() == expected
     ferry = corpus.tokenizer.token_to_id("ferry")
     assert expected[ferry] == 2, "documents, not occurrences"
+
+
+def test_document_frequency_of_a_vocabulary_with_gaps_in_its_ids() -> None:
+    corpus = synthetic.corpus_with_gaps()
+    expected = np.zeros(41, dtype=int)
+    expected[[7, 40]] = 1, 2
+    assert corpus.document_frequency().tolist() == expected.tolist()
+
+
+def test_token_rows_are_the_ids_of_each_text_alone(corpus: Corpus) -> None:
+    texts = ["the ferry", "", "night ferry [CLS]"]
+    alone = [corpus.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    assert lists(token_rows(texts, corpus.tokenizer)) == alone
+    assert len(token_rows([], corpus.tokenizer).lengths) == 0
 
 
 def test_no_document_is_refused(corpus: Corpus) -> None:

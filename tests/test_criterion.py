@@ -76,7 +76,9 @@ def test_a_learnt_temperature_stays_above_its_floor_and_can_leave_it() -> None:
 
 def test_two_forwards_before_one_backward() -> None:
     q, k, _ = inputs_of((1, 3, 0, 4))
-    criterion = Criterion(info_nce, COLDEST / 2, learnt=True)
+    criterion = Criterion(info_nce, COLDEST, learnt=True)
+    with torch.no_grad():  # as a step of the optimizer may leave it
+        criterion.log_temperature -= 1
     (criterion(q, k) + criterion(k, q)).backward()
     assert criterion.log_temperature.grad.isfinite()
 
@@ -98,3 +100,16 @@ def test_a_copy_and_a_saved_state_keep_the_learnt_bias() -> None:
 def test_a_temperature_that_makes_no_sense_is_refused(temperature: float, learnt: bool) -> None:
     with pytest.raises(ConfigError, match=f"temperature = {temperature}: must be more than 0"):
         Criterion(info_nce, temperature, learnt)
+
+
+def test_the_floor_is_clips() -> None:
+    criterion = Criterion(info_nce, learnt=True)
+    criterion.log_temperature.data.fill_(math.log(1e-4))
+    criterion(*inputs_of(SHAPE))
+    assert criterion.temperature.item() == pytest.approx(0.01)
+
+
+def test_a_learnt_temperature_does_not_begin_below_its_floor() -> None:
+    with pytest.raises(ConfigError, match=f"0.005: a learnt one stays at {COLDEST} or more"):
+        Criterion(info_nce, 0.005, learnt=True)
+    assert Criterion(info_nce, 0.005).temperature == 0.005

@@ -9,9 +9,16 @@ import synthetic
 import torch
 
 from contriever_lite.batch import TokenBatch
-from contriever_lite.cross_encoder import CrossEncoder, rerank, shares, train_cross_encoder
+from contriever_lite.cross_encoder import (
+    CrossEncoder,
+    _candidates,
+    rerank,
+    shares,
+    train_cross_encoder,
+)
 from contriever_lite.errors import TrainingError
 from contriever_lite.labels import Labels, first_tokens, read_labels
+from contriever_lite.rng import torch_stream
 from contriever_lite.warm_start import new_transformer
 
 WORLD, CORPUS = synthetic.world(), synthetic.corpus()
@@ -32,6 +39,8 @@ def new(**helps: object) -> CrossEncoder:
 
 def test_it_reads_query_and_document_in_one_row_and_scores_cls() -> None:
     model = new().eval()
+    start = torch.randn(16, generator=torch_stream(0, "score")) / 4
+    torch.testing.assert_close(model.weights.data, start)
     r = model.reading
     queries = TokenBatch(torch.tensor([50, 51, 52]), torch.tensor([2, 1]))
     documents = TokenBatch(torch.tensor([60, 61, 62, 63]), torch.tensor([1, 3]))
@@ -151,3 +160,27 @@ def test_a_loss_that_is_no_number() -> None:
 def test_a_query_without_an_answer_keeps_none() -> None:
     run = {query: {} for query in LABELS.ids}
     assert rerank(new(), run, LABELS, CORPUS, WORLD.document_ids(), window=24) == run
+
+
+def test_queries_with_too_few_hard_negatives_are_left_out() -> None:
+    hard = [np.array([100, 101, 102])] * 3 + [np.array([100])] * (len(LABELS) - 3)
+    model, rows = new(), []
+    model.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    train_cross_encoder(CONFIG.replace(steps=1), model, CORPUS, LABELS, hard)
+    assert rows == [3 * 4]
+
+
+def test_no_candidate_comes_twice() -> None:
+    hard = [np.array([100, 101, 102])] * len(LABELS)
+    found = _candidates(LABELS, hard, np.arange(20), 3, np.random.default_rng(0))
+    assert all(set(row[1:]) == {100, 101, 102} for row in found.tolist())
+    assert all(row[0] in LABELS.answers[i] for i, row in enumerate(found))
+
+
+def test_a_query_is_read_up_to_64_tokens() -> None:
+    model, tokens = new().eval(), torch.arange(100) % 40 + 50
+    document = TokenBatch(torch.tensor([60, 61]), torch.tensor([2]))
+    whole, cut, short = (
+        model(TokenBatch(tokens[:n], torch.tensor([n])), document).item() for n in (100, 64, 63)
+    )
+    assert whole == cut != short

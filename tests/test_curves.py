@@ -2,7 +2,11 @@
 
 import builtins
 import json
+import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -84,6 +88,33 @@ def test_what_cannot_be_scored_or_drawn(place: Path, tmp_path: Path) -> None:
         over_time(tmp_path, str(place / "world"))
     with pytest.raises(ConfigError, match="report --data needs the folder of a training"):
         cli.main(["report", "--data", "world", "--debug"])
+
+
+def test_a_part_of_a_collection_is_scored_too(place: Path, tmp_path: Path) -> None:
+    """A name may have a slash, as cqadupstack/android has; a file's may not."""
+    shutil.copytree(place / "run", tmp_path / "run")
+    world = replace(synthetic.world(), name="worlds/one")
+    with mock.patch("contriever_lite.curves.load_collection", return_value=world):
+        over_time(tmp_path / "run", "worlds/one")
+    assert (tmp_path / "run" / "evaluation-worlds-one.json").is_file()
+    assert draw(tmp_path / "run").stat().st_size > 1000
+
+
+def test_a_run_of_no_step_is_scored(place: Path, tmp_path: Path) -> None:
+    untrained = BAG.replace(steps=0)
+    train_run(untrained, place / "world", tmp_path / "run", judge=synthetic.world())
+    assert list(over_time(tmp_path / "run", str(place / "world"))) == [0]
+
+
+@pytest.mark.parametrize("content", ['{"1', "[]", '{"last": {}}', '{"1": {"ndcg@10": 0.5}}'])
+def test_scores_that_cannot_be_read_are_left(place: Path, tmp_path: Path, content: str) -> None:
+    shutil.copytree(place / "run", tmp_path / "run")
+    file = tmp_path / "run" / "evaluation-world.json"
+    file.write_text(content)
+    for work in (draw, partial(over_time, data=str(place / "world"))):
+        with pytest.raises(DataError, match=r"evaluation-world\.json is not what .* move it away"):
+            work(tmp_path / "run")
+    assert file.read_text() == content
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,3 +112,8 @@ def test_deviation_tells_collapse_from_an_even_spread() -> None:
     assert deviation(torch.ones(50, 8)).item() == 0
     even = vectors(4000, 16, unit=True).detach()
     assert deviation(even).item() == pytest.approx(1 / 4, rel=0.02), "1 / sqrt(16)"
+
+
+def test_effective_rank_of_half_the_bits() -> None:
+    """Encoders may give bfloat16, which has no singular values of its own."""
+    assert effective_rank(torch.eye(5, 8).bfloat16()).item() == pytest.approx(5, rel=1e-5)

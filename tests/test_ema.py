@@ -107,6 +107,7 @@ def test_the_momentum_schedule_equals_its_formula() -> None:
     assert cosine_momentum(10, 10, 0.9) == 1
     assert cosine_momentum(15, 10, 0.9) == 1, "it stays there"
     assert cosine_momentum(0, 0, 0.9) == pytest.approx(0.9)
+    assert cosine_momentum(1, 1, 0.9) == 1
     values = [cosine_momentum(step, 100, 0.5) for step in range(101)]
     assert values == sorted(values)
 
@@ -119,3 +120,13 @@ def test_drift_equals_its_formula() -> None:
     length = torch.cat([f.flatten() for f in fast.parameters()])
     assert drift(slow, fast) == pytest.approx((apart.norm() / length.norm()).item(), rel=1e-5)
     assert drift(slow_copy(fast), fast) == 0
+
+
+def test_drift_of_half_the_bits_is_summed_in_float32() -> None:
+    """In bfloat16 a sum of 300 ones is 256 or 300 as it happens, and 1.01 squared is 1.02."""
+    fast = nn.Linear(301, 1, bias=False, dtype=torch.bfloat16)
+    nn.init.constant_(fast.weight, 1.0)
+    slow = slow_copy(fast)
+    nn.init.constant_(slow.weight, 1.5)
+    assert drift(slow, fast) == pytest.approx(0.5, rel=1e-6)
+    assert drift(fast, fast) == 0

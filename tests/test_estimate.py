@@ -14,7 +14,15 @@ from contriever_lite.build import new_encoder, new_objective
 from contriever_lite.config import TrainConfig
 from contriever_lite.dry_run import dry_run
 from contriever_lite.errors import DataError, TrainingError
-from contriever_lite.estimate import fitting, memory, operations, parameters, tokens
+from contriever_lite.estimate import (
+    ACTIVATIONS,
+    fitting,
+    memory,
+    operations,
+    parameters,
+    seconds_a_step,
+    tokens,
+)
 from contriever_lite.fit import fit
 from contriever_lite.memory import LiveBytes
 from contriever_lite.optimizer import new_optimizer
@@ -125,3 +133,29 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path, monkeypatch) 
     with pytest.raises(DataError, match="file is not a folder that can be written to"):
         dry_run(tiny.MOCO, corpus, tmp_path / "file" / "run")
     assert math.isfinite(sum(memory(tiny.MOCO, encoder, pairs_of(tiny.MOCO)).values()))
+
+
+def test_memory_equals_its_formula() -> None:
+    config = tiny.MOCO.replace(micro_batch=8)
+    encoder, pairs = new_encoder(config, CORPUS), pairs_of(config)
+    p, (learning, _), width = parameters(encoder)[0], tokens(pairs, config), 2 * 16
+    activations = learning * width * ACTIVATIONS * 4 * 8 / (2 * len(pairs))
+    assert memory(config, encoder, pairs) == {
+        "weights": 4 * p, "gradients": 4 * p, "optimizer": 8 * p, "slow encoder": 4 * p,
+        "queue": 40 * (4 * 16 + 16), "activations": round(activations),
+        "scores": 12 * len(pairs) * (len(pairs) + 40),
+    }  # fmt: skip
+    config = WIDE.replace(objective="mlm", precision="bf16")
+    encoder, found = new_encoder(config, CORPUS), memory(config, new_encoder(config, CORPUS), pairs)
+    learning = tokens(pairs, config)[0]
+    assert found["activations"] == learning * 32 * ACTIVATIONS * 2
+    words = CORPUS.tokenizer.get_vocab_size()
+    assert found["scores"] == 12 * round(config.masked * learning) * words
+
+
+def test_a_timed_step_is_a_whole_step() -> None:
+    config, usable = fit(WIDE, CORPUS)
+    encoder, before = new_encoder(config, CORPUS), new_encoder(config, CORPUS)
+    assert seconds_a_step(config, CORPUS, usable, encoder) > 0
+    pairs = zip(encoder.parameters(), before.parameters(), strict=True)
+    assert any(not torch.equal(after, start) for after, start in pairs)

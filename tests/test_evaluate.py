@@ -246,3 +246,14 @@ def test_any_text_is_searched(kind: str, retriever: Retriever) -> None:
     else:
         assert all(set(scores) == set(texts) for scores in run.values())
     assert evaluate(kind, run, collection).scores["recall@100"].mean <= 1
+
+
+def test_a_query_that_is_no_document_gets_no_more_than_k() -> None:
+    run = retrieve("bm25", arguments(), {"a1": "cats", "other": "cats"}, 2)
+    assert {query: len(found) for query, found in run.items()} == {"a1": 2, "other": 2}
+
+
+def test_a_hundred_documents_are_found_unless_told() -> None:
+    corpus = {f"d{i}": {"title": "", "text": "cats"} for i in range(120)}
+    many = Collection("many", "test", corpus, {"q": "cats"}, {"q": {"d1": 1}})
+    assert len(retrieve("bm25", many, many.queries)["q"]) == 100

@@ -9,10 +9,10 @@ import torch
 
 from contriever_lite.build import new_encoder
 from contriever_lite.errors import ConfigError, TrainingError
-from contriever_lite.finetune import FromLabels, finetune
+from contriever_lite.finetune import FromLabels, finetune, update
+from contriever_lite.judge import Judge
 from contriever_lite.labels import batch_of_labels, read_labels
 from contriever_lite.loss import info_nce
-from contriever_lite.sweep import Judge
 
 WORLD, CORPUS = synthetic.world(), synthetic.corpus()
 LABELS = read_labels(WORLD, CORPUS.tokenizer)
@@ -86,6 +86,9 @@ def test_few_labels_make_a_small_batch() -> None:
 def test_labels_of_another_corpus() -> None:
     with pytest.raises(ConfigError, match="the corpus whose documents they name"):
         finetune(CONFIG, START, CORPUS.take(np.arange(10)), LABELS)
+    last = max(int(numbers.max()) for numbers in LABELS.answers)
+    with pytest.raises(ConfigError, match=f"number {last} of {last}"):
+        finetune(CONFIG, START, CORPUS.take(np.arange(last)), LABELS)
 
 
 def test_a_loss_that_is_no_number() -> None:
@@ -94,3 +97,28 @@ def test_a_loss_that_is_no_number() -> None:
         broken.vectors.fill_(float("nan"))
     with pytest.raises(TrainingError, match="step 1: the loss is nan"):
         finetune(CONFIG, broken, CORPUS, LABELS)
+
+
+def test_an_update_is_one_step_at_its_own_rate_and_length() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([weight], lr=9.0)
+    weight.grad = torch.full((2,), 100.0)
+    update(optimizer, weight @ torch.tensor([3.0, 4.0]), 0.5, None)
+    torch.testing.assert_close(weight.data, torch.tensor([-1.5, -2.0]))
+    update(optimizer, weight @ torch.tensor([3.0, 4.0]), 0.5, 1.0)
+    torch.testing.assert_close(weight.data, torch.tensor([-1.8, -2.4]))
+
+
+def test_it_trains_in_training_mode_after_an_evaluation() -> None:
+    modes, start = [], new_encoder(CONFIG, CORPUS)
+    start.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    found = finetune(CONFIG.replace(steps=3), start, CORPUS, LABELS, evaluate=lambda _: 0.0)
+    assert modes == [True] * 3
+    assert list(found.scores) == [0, 3], "at both ends, whatever `every` says"
+
+
+def test_the_batch_is_as_large_as_the_config_says() -> None:
+    rows, start = [], new_encoder(CONFIG, CORPUS)
+    start.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    finetune(CONFIG.replace(steps=1, batch_size=4), start, CORPUS, LABELS)
+    assert rows == [8]

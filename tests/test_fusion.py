@@ -64,6 +64,18 @@ def test_a_run_alone_keeps_its_order_and_the_runs_stay_as_they_were(fuse):
 
 
 @pytest.mark.parametrize("fuse", [reciprocal_rank_fusion, weighted_fusion])
+def test_a_run_of_weight_zero_moves_nothing(fuse):
+    moved, alone = fuse([WORDS, VECTORS], weights=[1, 0]), fuse([WORDS])
+    assert {d: s for d, s in moved["q"].items() if d != "d"} == pytest.approx(alone["q"])
+    assert moved["q"]["d"] == 0
+
+
+def test_the_first_document_of_each_run_alone():
+    fused = reciprocal_rank_fusion([WORDS, VECTORS], depth=1)
+    assert fused["q"] == {"a": 1 / 61, "c": 1 / 61}
+
+
+@pytest.mark.parametrize("fuse", [reciprocal_rank_fusion, weighted_fusion])
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3], [1, -1], [1, math.nan], [1, math.inf]])
 def test_weights_that_do_not_fit_are_refused(fuse, weights):
     with pytest.raises(ConfigError, match="allowed: 2 numbers"):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
 import tiny
@@ -13,8 +14,10 @@ from contriever_lite.build import new_encoder, new_objective
 from contriever_lite.cached import CachedGradients
 from contriever_lite.config import TrainConfig
 from contriever_lite.fit import fit
+from contriever_lite.models import load_model
 from contriever_lite.precision import number_type, prepared
 from contriever_lite.prefetch import Prefetch
+from contriever_lite.retriever import Retriever
 from contriever_lite.rng import torch_globals
 from contriever_lite.train import train
 
@@ -53,6 +56,18 @@ def test_the_gpu_computes_what_the_processor_computes() -> None:
         here = encoder(pairs.both)
         there = encoder.to(GPU)(pairs.both.to(GPU)).cpu()
     torch.testing.assert_close(there, here, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", [synthetic.SMALL, WIDE], ids=["bag", "transformer"])
+def test_a_model_loaded_on_the_gpu_encodes_there(config: TrainConfig, tmp_path: Path) -> None:
+    torch.set_float32_matmul_precision("highest")
+    folder = Retriever(new_encoder(config, CORPUS), CORPUS.tokenizer).save(tmp_path / "model")
+    here, there = load_model(str(folder)), load_model(str(folder), device="cuda")
+    assert next(there.encoder.parameters()).device.type == "cuda"
+    texts = synthetic.world().texts()[:30]
+    found = there.encode(texts)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, here.encode(texts), atol=1e-4, rtol=1e-4)
 
 
 def test_cached_gradients_replay_dropout_on_cuda() -> None:

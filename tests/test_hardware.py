@@ -2,7 +2,8 @@
 
 import pytest
 
-from contriever_lite.hardware import CARDS, card, hours
+from contriever_lite.errors import ConfigError
+from contriever_lite.hardware import CARDS, card, found_device, hours
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,14 @@ def test_hours() -> None:
     assert h100 is not None
     assert hours(989e12 * 3600, h100, share=1.0) == pytest.approx(1.0)
     assert hours(989e12 * 3600, h100, share=0.25, cards=8) == pytest.approx(0.5)
+
+
+def test_a_device_that_is_here() -> None:
+    assert found_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["meta", "gpu", "cuda:99", ""])
+def test_a_device_that_is_not_here_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"device = '{name}' .*; choose one of cpu") as error:
+        found_device(name)
+    assert "\n" not in str(error.value)

@@ -243,10 +243,11 @@ def test_an_empty_corpus_answers_nothing_and_teaches_nothing() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"kind": "lsh"}, "kind is 'lsh'; allowed: exact, int8"),
-        ({"probes": 0}, "probes is 0; allowed: 1 or more"),
-        ({"links": 1}, "links is 1; allowed: 2 or more"),
-        ({"rescore": -1}, "rescore is -1; allowed: 0 or more"),
+        ({"kind": "lsh"}, "kind = 'lsh': choose one of exact, int8"),
+        ({"probes": 0}, "probes = 0: must be at least 1"),
+        ({"links": 1}, "links = 1: must be at least 2"),
+        ({"rescore": -1}, "rescore = -1: must be at least 0"),
+        ({"width": 10.5}, "width = 10.5: must be of type int"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting: dict, message: str) -> None:

@@ -121,6 +121,9 @@ def test_what_cannot_be_shown_is_refused(sources: list[Path], tmp_path: Path) ->
         show_batch(tmp_path / "run", 1)
     with pytest.raises(CheckpointError, match="is not a run"):
         show_batch(tmp_path, 1)
+    (tmp_path / "run/run.json").write_text('{"sour')
+    with pytest.raises(CheckpointError, match="broken JSON"):
+        show_batch(tmp_path / "run", 1)
 
 
 def test_a_run_that_learnt_from_labels_is_refused(sources: list[Path], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The log: a line a step, evaluations when due, and no step twice in a run that goes on."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def test_without_a_path_it_only_evaluates(tmp_path: Path) -> None:
         journal.cut(0)
         journal.write(1, loss=0.0)
     assert seen == [0, 1]
+    assert journal.board is None, "nor for TensorBoard"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,3 +75,22 @@ def test_nothing_is_cut_unless_asked(tmp_path: Path) -> None:
     with Journal(tmp_path / "log") as journal:
         journal.write(1, loss=0.0)
     assert steps(tmp_path / "log") == [0, 1, 2, 1]
+
+
+def test_speed_is_of_the_step_alone_and_seconds_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [5.0]
+
+    def look(step: int) -> dict[str, float]:
+        clock[0] += 100
+        return {}
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    with Journal(str(tmp_path / "log"), look, every=1, pairs=8) as journal:
+        for step in (1, 2):
+            clock[0] += 2
+            journal.write(step)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["pairs_per_second"] for line in lines] == [4, 4]
+    assert [line["seconds"] for line in lines] == [102, 204]

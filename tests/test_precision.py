@@ -105,3 +105,25 @@ def test_compiling_changes_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
         assert objective.slow.encoder.model._compiled_call_impl is not None
     assert compiled == [{"dynamic": True}] * 2
     assert objective.slow.encoder.model._compiled_call_impl is None
+
+
+def test_only_the_encoder_or_with_mlm_all_of_it_runs_in_fewer_bits() -> None:
+    for config, lowered in ((tiny.TINY, False), (tiny.TINY.replace(objective="mlm"), True)):
+        config, usable = fit(config.replace(precision="bf16"), CORPUS)
+        objective = new_objective(config, new_encoder(config, CORPUS), CORPUS.tokenizer)
+        seen, part = [], objective.transform if lowered else objective.criterion
+        part.register_forward_pre_hook(
+            lambda _, given, seen=seen: seen.append(torch.is_autocast_enabled("cpu"))
+        )
+        with prepared(config, objective, CPU):
+            objective(batch_of_step(CORPUS, usable, config, 0))
+        assert seen
+        assert all(low == lowered for low in seen)
+
+
+@pytest.mark.filterwarnings("ignore:torch.cuda.amp.GradScaler is enabled:UserWarning")
+def test_fp16_on_a_gpu_has_its_scaler() -> None:
+    config = tiny.TINY.replace(precision="fp16")
+    objective = new_objective(config, new_encoder(config, CORPUS))
+    with prepared(config, objective, GPU) as scaler:
+        assert isinstance(scaler, torch.amp.GradScaler)

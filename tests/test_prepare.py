@@ -88,7 +88,7 @@ def test_a_vocabulary_is_learnt_from_an_equal_share_of_each_source(tmp_path: Pat
         files[-1].write_bytes(lines([("", word) for word in words]))
     some = Vocabulary(100, characters=10).learn(files)
     assert some.to_str() == train_tokenizer([" one", " two", " four", " five"], 100).to_str()
-    with pytest.raises(ConfigError, match="learn from: 0; allowed: 1 or more"):
+    with pytest.raises(ConfigError, match="characters = 0: must be at least 1"):
         Vocabulary(100, characters=0)
 
 
@@ -346,7 +346,7 @@ def test_going_on_with_others_is_refused_and_named(
         ((sources, made, other), r"tokenizer = .* pieces, \w+ there, .* pieces, \w+ now"),
         ((sources, made, Vocabulary(400)), r"tokenizer = .* there, learnt: .*400.* now"),
     ):
-        with pytest.raises(ConfigError, match=f"was begun with others: .*{message}"):
+        with pytest.raises(ConfigError, match=f"was made with other settings: .*{message}"):
             prepare_corpus(*changed, resume=True)
     with pytest.raises(ConfigError, match="fields = text, title there, body, title now"):
         prepare_corpus(sources, made, TOKENIZER, fields=Fields("body"), resume=True)
@@ -365,10 +365,17 @@ def test_a_file_that_lost_its_end_is_told(
         patch.setattr(CorpusWriter, "finish", mock.Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare_corpus(sources, tmp_path / "made", TOKENIZER, save_every=0)
-    os.truncate(tmp_path / "made.part" / "tokens.npy", 300)
-    with pytest.raises(DataError, match=r"tokens\.npy is shorter than was noted; remove"):
-        prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
-    prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    part = tmp_path / "made.part"
+    before = {path.name for path in part.iterdir()}
+    for name, damage, message in (
+        ("tokens.npy", b"", "is shorter than was noted; remove"),
+        ("progress.json", b'{"docu', "is broken: .*; remove its folder"),
+        ("settings.json", b"[1]", "is broken: .*; remove its folder"),
+    ):
+        (part / name).write_bytes(damage)
+        with pytest.raises(DataError, match=message):
+            prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+        assert {path.name for path in part.iterdir()} >= before, "nothing is removed"
 
 
 def test_two_at_once_and_a_folder_of_something_else_are_refused(
@@ -379,7 +386,10 @@ def test_two_at_once_and_a_folder_of_something_else_are_refused(
     with FileLock(part / "lock"), pytest.raises(ConfigError, match="written by another process"):
         prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
     (part / "letters.txt").write_text("of value")
-    with pytest.raises(ConfigError, match=r"made\.part is not an unfinished corpus; move it away"):
+    with pytest.raises(ConfigError, match="not an unfinished corpus: it holds letters"):
+        prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
+    (part / "settings.json").write_text("{}")
+    with pytest.raises(ConfigError, match="not an unfinished corpus: it holds letters"):
         prepare_corpus(sources, tmp_path / "made", TOKENIZER, resume=True)
     assert (part / "letters.txt").read_text() == "of value"
 

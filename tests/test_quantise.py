@@ -1,5 +1,6 @@
 """Eight bits a number: how far off, and what stays exact."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,3 +25,11 @@ def test_zeros_stay_zeros() -> None:
     levels, scales = quantise(x)
     assert dequantise(levels, scales)[0].tolist() == [0.0, 0.0]
     torch.testing.assert_close(dequantise(levels, scales)[1], x[1], atol=0.01, rtol=0)
+
+
+def test_scales_of_half_the_bits_are_float32() -> None:
+    x = torch.tensor([[0.3, -0.7]], dtype=torch.bfloat16)
+    levels, scales = quantise(x)
+    assert scales.dtype == torch.float32
+    assert scales.item() == pytest.approx(x.abs().max().item() / 127, rel=1e-6)
+    assert (dequantise(levels, scales) - x).abs().max() <= scales / 2 * 1.001

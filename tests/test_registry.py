@@ -23,7 +23,7 @@ from contriever_lite.check import check
 from contriever_lite.collection import load_collection
 from contriever_lite.convert import CONVERTERS
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.registry import REGISTRY, find, get, info, locate, overview
+from contriever_lite.registry import REGISTRY, find, get, info, locate, names_a_folder, overview
 from contriever_lite.wikipedia import NAMES
 
 PARTS = {
@@ -274,3 +274,14 @@ def test_importing_needs_no_heavy_library() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ)
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_a_path_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of the registry stays one beside a folder called so, unless written as a path."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("scifact", "mine"):
+        Path(folder).mkdir()
+    for source in (Path("scifact"), Path("nowhere"), "./scifact", "/nowhere", "mine"):
+        assert names_a_folder(source)
+    for source in ("scifact", "scifakt", "", "tiny"):
+        assert not names_a_folder(source)

@@ -24,9 +24,10 @@ from contriever_lite.circumstances import circumstances, commit, device
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
 from contriever_lite.encode import encode_to_folder
-from contriever_lite.errors import CheckpointError, ConfigError, DataError
+from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.retriever import Retriever
-from contriever_lite.runs import read_config, read_corpus, read_documents, train_run
+from contriever_lite.run_files import read_config, read_record
+from contriever_lite.runs import read_corpus, read_documents, train_run
 
 QUICK = synthetic.SMALL.replace(steps=3, seed=5)
 PAIRS = [("Fog", "Fog seldom outlasts a night."), ("", "The ferry crosses twice a day.")]
@@ -200,6 +201,16 @@ def test_resuming_needs_the_same_documents(interrupted: Path, source: Path) -> N
         train_run(QUICK, source, interrupted, resume=True)
 
 
+def test_a_resumed_run_records_the_seconds_of_all_its_sittings(
+    interrupted: Path, source: Path
+) -> None:
+    log = interrupted / "metrics.jsonl"
+    lines = [json.loads(line) | {"seconds": 1000.0} for line in log.read_text().splitlines()]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    train_run(QUICK, source, interrupted, resume=True)
+    assert read_record(interrupted)["seconds"]["training"] >= 1000
+
+
 def test_a_finished_run_is_not_resumed(interrupted: Path, source: Path) -> None:
     train_run(QUICK, source, interrupted, resume=True)
     with pytest.raises(ConfigError, match=r"is finished: its model is in .*nothing to resume"):
@@ -324,22 +335,6 @@ def test_anything_else_is_tokenised_with_a_vocabulary_of_its_own(source: Path) -
     assert len(corpus) == len(synthetic.world().corpus)
     assert corpus.tokenizer.get_vocab_size() == 320
     assert (corpus.titles > 0).all(), "titles are kept apart"
-
-
-def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
-    for place in (tmp_path, tmp_path / "nowhere", Path(__file__)):
-        with pytest.raises(CheckpointError, match=r"is not a run: it has no config.json\. Give a"):
-            read_config(place)
-    for content in ("", "{broken", "[1]", b"\xff"):
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-        with pytest.raises(CheckpointError, match=r"config\.json: (broken JSON|list where)"):
-            read_config(tmp_path)
-    file.write_text('{"stepz": 3}')
-    with pytest.raises(ConfigError, match="no setting 'stepz'; did you mean steps"):
-        read_config(tmp_path)
-    file.write_text(json.dumps(QUICK.to_dict()))
-    assert read_config(str(tmp_path)) == QUICK
 
 
 def test_circumstances_without_settings() -> None:

@@ -250,3 +250,16 @@ def test_many_sources_keep_their_orders(monkeypatch: pytest.MonkeyPatch) -> None
     for epoch in range(5):
         sampling._epoch_order(50, 7, 1, epoch)
     assert len(sampling._orders(50, 7, 1)) <= 2, "old epochs go"
+
+
+def test_as_many_windows_as_fit_at_every_offset() -> None:
+    config = TrainConfig(straddle=True, window=10)
+    counts = [len(usable_numbers(corpus([n]), config)) for n in (9, 10, 18, 19, 28, 29)]
+    assert counts == [0, 0, 0, 1, 1, 2]
+
+
+def test_sources_of_one_size_have_orders_of_their_own() -> None:
+    config = TrainConfig(batch_size=16, mixture="batch")
+    one, other = drawn(config, (0, 16), 32, 2)
+    assert sorted(one) == sorted(other - 16)
+    assert one.tolist() != (other - 16).tolist()

@@ -223,3 +223,10 @@ def test_bm25_on_scifact_is_the_published_one():
     assert len(qrels) == 300
     assert mean["ndcg@10"] == pytest.approx(0.679, abs=0.01)
     assert mean["recall@100"] == pytest.approx(0.913, abs=0.01)
+
+
+def test_many_texts_alike_stand_in_descending_order_of_id():
+    ids = names(100)
+    run = BM25Index(["cat" if i % 2 else "cat cat" for i in range(100)], ids).search({"q": "cat"})
+    assert list(run["q"]) == ranking(run["q"])
+    assert list(run["q"])[:50] == sorted(ids[::2], reverse=True)

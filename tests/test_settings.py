@@ -16,6 +16,7 @@ class Tea:
     heat: tuple[float, float] = setting((70.0, 80.0), "degrees, from and to", ordered=True)
     shares: tuple[int, int] = setting((2, 1), "in any order", low=0, below=5)
     milk: bool = setting(False, "a dash", needs={"kind": ("black",), "cups": (1, 2)})
+    sugar: int = setting(0, "lumps", needs={"kind": ("black",)})
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -46,6 +47,11 @@ def test_defaults_and_values_at_the_edges_pass() -> None:
         (
             {"milk": True},
             "milk = True with kind = 'green', which has no use for it; set milk=false, or "
+            "kind=black",
+        ),
+        (
+            {"milk": True, "sugar": 2, "cups": 1},
+            "milk = True with kind = 'green', which has no use for it; set milk=false sugar=0, or "
             "kind=black",
         ),
         ({"milk": True, "kind": "black"}, "milk = True with cups = None"),

@@ -111,3 +111,15 @@ def test_scores_of_queries_are_read_or_refused(tmp_path: Path) -> None:
             read_query_scores(path)
     with pytest.raises(DataError, match="eval --per-query FILE"):
         read_query_scores(tmp_path / "absent")
+
+
+def test_the_interval_of_means_ends_at_the_percentiles() -> None:
+    """A third of 0, drawn three times, is all there is in 1 / 27 = .037 of the draws."""
+    low, high = [{"a": 0.0, "b": 1.0, "c": 1.0}], [{"a": 0.0, "b": 0.0, "c": 1.0}]
+    assert macro_interval(low, resamples=5000).low == 0
+    assert macro_interval(high, resamples=5000).high == 1
+
+
+def test_the_seed_of_an_interval_of_means_decides() -> None:
+    groups = [{str(n): float(n) for n in range(30)}]
+    assert macro_interval(groups, resamples=99) != macro_interval(groups, seed=1, resamples=99)

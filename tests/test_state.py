@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from contriever_lite import state_files
 from contriever_lite.build import new_encoder, new_objective
 from contriever_lite.circumstances import commit
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import build_corpus
+from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.errors import CheckpointError, ConfigError, TrainingError
 from contriever_lite.optimizer import new_optimizer
-from contriever_lite.state import RunState, fingerprint, refuse_differences
+from contriever_lite.settings import refuse_differences
+from contriever_lite.state import RunState, fingerprint
 from contriever_lite.state_files import states_in
 from contriever_lite.train import train
 
@@ -232,7 +234,7 @@ def test_a_state_is_saved_when_it_is_due_and_old_ones_go(tmp_path: Path) -> None
     run.save_if_due(3, 0.5)
     assert set(run.files()) == {2}, "no better"
     run.every = 0
-    (run.folder / "step-4.pt.part").write_text("half of a file that a killed process left")
+    (run.folder / "step-9.pt.part").write_text("half of a file that a killed process left")
     for step, kept in ((3, {2, 3}), (4, {2, 3, 4}), (5, {2, 4, 5}), (6, {2, 5, 6})):
         run.save_if_due(step)
         assert set(run.files()) == kept
@@ -315,3 +317,55 @@ def test_a_state_of_bf16_goes_on_in_fp16(tmp_path: Path) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     assert RunState(tmp_path, SMALL, CORPUS).restore(objective=weights, scaler=scaler) == 3
     assert scaler.get_scale() == 8.0
+
+
+def test_a_state_is_all_on_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sizes = tmp_path / "step-1.pt", []
+
+    def look(file: int) -> None:
+        assert not path.exists()
+        sizes.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(state_files.os, "fsync", look)
+    state_files.write_state(path, {"weights": torch.ones(3)})
+    assert sizes == [path.stat().st_size]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Harm:
+    """What makes a folder where it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = str(place)
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (self.place,)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"config": Harm(tmp_path / "harm")}, tmp_path / "step-1.pt")
+    with pytest.raises(CheckpointError, match="cannot be read as a run's state"):
+        state_files.read_state(tmp_path / "step-1.pt")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_seconds_count_from_the_last_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    run = RunState(tmp_path, SMALL, CORPUS, every=10, keep=9)
+    run.restore(**parts(SMALL))
+    for step in range(1, 31):
+        clock[0] += 1
+        run.save_if_due(step)
+    assert list(run.files()) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("place", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_the_fingerprint_sees_every_token_of_a_large_corpus(place: int) -> None:
+    tokens = np.zeros((1 << 20) + 2, np.uint16)
+    ends, titles = np.array([0, len(tokens)]), np.zeros(1, np.int32)
+    before = fingerprint(Corpus(tokens, ends, titles, CORPUS.tokenizer))
+    tokens[place] = 1
+    assert fingerprint(Corpus(tokens, ends, titles, CORPUS.tokenizer)) != before

@@ -95,3 +95,14 @@ def test_a_survey_is_one_evaluation_after_another(
     encoder = object()
     list(survey("x", ["a", "b"], encoder))
     assert [each[2] for each in seen] == [encoder, encoder], "loaded once"
+
+
+def test_collections_of_different_sizes_count_alike_and_keep_their_names() -> None:
+    one, other = (evaluate_model("bm25", part(f"w/{n}", size)) for n, size in (("a", 1), ("b", 3)))
+    one = replace(one, per_query={"m": dict.fromkeys(one.collection.queries, 1.0)})
+    other = replace(other, per_query={"m": dict.fromkeys(other.collection.queries, 0.0)})
+    found = average("w", [one, other])
+    assert found.scores["m"].mean == 0.5
+    for answers in (found.run, found.collection.qrels):
+        assert all(some.keys() <= found.collection.corpus.keys() for some in answers.values())
+        assert set(answers) == set(found.collection.queries)

@@ -17,7 +17,6 @@ from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.evaluate import MEASURES, evaluate_model
 from contriever_lite.retriever import retriever_for
 from contriever_lite.sweep import (
-    Judge,
     Trial,
     difference,
     read_sweep,
@@ -101,14 +100,6 @@ def test_an_encoder_of_ones_own_is_the_one_that_is_trained() -> None:
     assert asked == [SHORT.replace(seed=SHORT.seed + seed) for seed in (0, 1)]
     assert [trial.encoder for trial in found] == made
     assert found[0].encoder.dimension == 4
-
-
-def test_a_judge_reads_texts_as_the_setting_does() -> None:
-    """With `once` words are counted once, so the texts are cut anew."""
-    judge, corpus = Judge(synthetic.world()), synthetic.corpus()
-    encoder = train(SHORT, corpus)
-    scores = [judge(encoder, corpus, SHORT.replace(once=once)) for once in (False, True, False)]
-    assert scores[0] == scores[2] != scores[1]
 
 
 def test_the_interval_over_seeds_equals_its_formula() -> None:

@@ -1,14 +1,10 @@
-"""The script behind chapter 08's comparison: what it searches, and its other pooling."""
+"""The script behind chapter 08's comparison: what it searches, and what it varies."""
 
 import pytest
-import torch
-from sweep_transformer import BASELINE, SETTINGS, FirstToken, shelf
+from sweep_transformer import BASELINE, SETTINGS, shelf
 
-from contriever_lite.batch import to_tensors
 from contriever_lite.beir import Collection
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import ragged
-from contriever_lite.transformer import Reading, new_model
 
 
 def test_shelf_keeps_every_third_document_and_the_queries_that_ask_for_one() -> None:
@@ -18,15 +14,6 @@ def test_shelf_keeps_every_third_document_and_the_queries_that_ask_for_one() -> 
     found = shelf(whole, every=3)
     assert list(found.corpus) == ["d0", "d3", "d6"]
     assert found.qrels.keys() == found.queries.keys() == {"b", "c"}
-
-
-def test_first_token_gives_the_vector_of_cls_whatever_the_order_of_lengths() -> None:
-    model = new_model(30, 16, 2, 2, dropout=0.0, longest=12).eval()
-    rows = [[5, 6], [7, 8, 9, 10, 11], [12]]
-    found = FirstToken(model, Reading(0, 2, 3), tokens_a_forward=8)(to_tensors(ragged(rows)))
-    alone = [model(torch.tensor([[2, *row, 3]])).last_hidden_state[0, 0] for row in rows]
-    wanted = torch.nn.functional.normalize(torch.stack(alone), dim=1)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
+from tokenizers.normalizers import NFD, Lowercase, Normalizer, Sequence
 
 from contriever_lite.errors import DataError
 from contriever_lite.tokens import (
     SPECIAL_TOKENS,
     SpecialIds,
     continuing_pieces,
+    counting_all,
     counting_once,
     load_tokenizer,
     ordinary_ids,
@@ -200,6 +202,21 @@ def test_counting_once_reads_the_last_of_each_word() -> None:
         assert once.encode(text).tokens == tokenizer.encode(kept).tokens, text
     assert tokenizer.to_str() == before, "a copy"
     assert counting_once(once).encode("the ferry the").tokens == once.encode("the ferry the").tokens
+
+
+@pytest.mark.parametrize("normalizer", [NFD(), Sequence([NFD(), Lowercase()]), None])
+def test_counting_all_undoes_counting_once(normalizer: Normalizer | None) -> None:
+    tokenizer = train_tokenizer(TEXTS * 5, 400)
+    if normalizer is None:
+        tokenizer = Tokenizer(tokenizer.model)
+    else:
+        tokenizer.normalizer = normalizer
+    before, once = tokenizer.to_str(), counting_once(tokenizer)
+    assert once.to_str() != before
+    assert counting_all(once).to_str() == before
+    assert counting_all(tokenizer).to_str() == before
+    assert counting_once(once).to_str() == once.to_str(), "once is enough"
+    assert counting_all(once).encode_special_tokens, "not saved by the library"
 
 
 def test_counting_once_looks_two_thousand_characters_ahead(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ from contriever_lite.corpus import ragged
 from contriever_lite.errors import ConfigError
 from contriever_lite.rng import torch_globals
 from contriever_lite.tokens import train_tokenizer
-from contriever_lite.transformer import Reading, TransformerEncoder, framed, new_model
+from contriever_lite.transformer import (
+    FirstToken,
+    Reading,
+    TransformerEncoder,
+    framed,
+    new_model,
+)
 from contriever_lite.warm_start import new_transformer
 
 PAD, CLS, SEP, LONGEST = 0, 2, 3, 12
@@ -59,6 +65,15 @@ def test_the_gradient_is_that_of_one_padded_forward() -> None:
     assert gradients[0].keys() == gradients[1].keys()
     for name in gradients[0]:
         torch.testing.assert_close(gradients[0][name], gradients[1][name], atol=1e-5, rtol=1e-3)
+
+
+def test_first_token_gives_the_vector_of_cls_whatever_the_order_of_lengths() -> None:
+    mean, rows = encoder(normalise=True).eval(), [[5, 6], [7, 8, 9, 10, 11], [12]]
+    found = FirstToken(mean.model, mean.reading, tokens_a_forward=8)(to_tensors(ragged(rows)))
+    ids = (torch.tensor([[CLS, *row, SEP]]) for row in rows)
+    alone = torch.stack([mean.model(input_ids=i).last_hidden_state[0, 0] for i in ids])
+    wanted = torch.nn.functional.normalize(alone, dim=1)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
 
 def test_lengths_and_norms() -> None:

@@ -74,6 +74,12 @@ def test_judgement_files_are_what_trec_and_beir_prescribe(tmp_path):
     assert (tmp_path / "test.tsv").read_text() == expected
 
 
+def test_lines_end_alike_on_every_system(tmp_path):
+    write_run({"q": {"d1": 1.0, "d2": 0.5}}, tmp_path / "run")
+    assert (tmp_path / "run").read_bytes().count(b"\n") == 2
+    assert b"\r" not in (tmp_path / "run").read_bytes()
+
+
 def test_files_of_other_tools_are_read(tmp_path):
     path = tmp_path / "run"
     path.write_bytes(b"\xef\xbb\xbf1\tQ0\td1\t99\t-1e-3\tx\r\n\r\n1 Q0  d2 1 .5 x")

@@ -4,17 +4,28 @@ from pathlib import Path
 
 import pytest
 import synthetic
+import tiny
 import torch
 
 from contriever_lite.build import new_encoder
+from contriever_lite.checkpoint import SHIPPED
 from contriever_lite.corpus import build_corpus
+from contriever_lite.encoder import BagEncoder
 from contriever_lite.errors import ConfigError
 from contriever_lite.evaluate import evaluate_model
 from contriever_lite.retriever import Retriever
+from contriever_lite.rng import torch_stream
 from contriever_lite.runs import read_corpus, train_run
 from contriever_lite.tokens import train_tokenizer
 from contriever_lite.train import fit, train
-from contriever_lite.warm_start import MUTE, SHIPPED, load_start, stop_word_ids, warm_start
+from contriever_lite.warm_start import (
+    MUTE,
+    _on_words,
+    load_start,
+    new_transformer,
+    stop_word_ids,
+    warm_start,
+)
 
 SMALL = synthetic.SMALL
 
@@ -69,6 +80,23 @@ def test_a_run_starts_from_a_model_by_its_folder(known: Path, tmp_path: Path) ->
     assert load_start(again.start)[0].dimension == 48, "and the folder of a run will do"
 
 
+def test_a_training_from_a_model_that_counts_words_once_reads_them_all(tmp_path: Path) -> None:
+    texts = synthetic.world().texts()
+    lines = [f'{{"text": "{text} {text}"}}' for text in texts]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    once = SMALL.replace(once=True, steps=2)
+    first = train_run(once, tmp_path / "own.jsonl", tmp_path / "first")
+    corpus = read_corpus(tmp_path / "own.jsonl", 0, str(tmp_path / "first"))
+    assert corpus.lengths[0] == 2 * len(corpus.tokenizer.encode(texts[0]).ids)
+    again = once.replace(start=str(tmp_path / "first"))
+    second = train_run(again, tmp_path / "own.jsonl", tmp_path / "second")
+    assert second.tokenizer.to_str() == first.tokenizer.to_str()
+    assert Retriever.load(tmp_path / "first").tokenizer.to_str() == first.tokenizer.to_str()
+    lost = build_corpus([("", text) for text in texts], first.tokenizer)
+    with pytest.raises(ConfigError, match=r"each word of a text once, .* give the documents"):
+        warm_start(again, lost)
+
+
 def test_epochs_bound_the_steps() -> None:
     corpus = synthetic.corpus()
     batches = len(corpus) / SMALL.batch_size
@@ -115,6 +143,13 @@ def test_a_corpus_of_another_tokenizer_is_refused(known: Path) -> None:
         warm_start(SMALL.replace(start=str(known)), other)
 
 
+def test_stop_words_of_other_languages() -> None:
+    tokenizer = train_tokenizer(["les roues de la voiture, une roue"] * 9, 200)
+    words = {tokenizer.id_to_token(number) for number in stop_word_ids(tokenizer, "french")}
+    assert {"les", "la"} <= words
+    assert not {"roue", "voiture"} & words
+
+
 def test_a_language_without_a_list_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"stop_words = 'klingon': choose one of .*english"):
         stop_word_ids(synthetic.corpus().tokenizer, "klingon")
@@ -130,3 +165,18 @@ def test_the_model_that_ships_is_small_whole_and_useful() -> None:
     assert king @ queen > king @ tyre + 0.1
     corpus = read_corpus("wikipedia-vital", 0, "wiki")
     assert corpus.tokenizer.to_str() == tokenizer.to_str()
+
+
+def test_words_of_a_transformer_stand_on_the_bags_axes_around_their_mean() -> None:
+    tokenizer = synthetic.corpus().tokenizer
+    bag = BagEncoder(tokenizer.get_vocab_size(), 8, generator=torch_stream(0, "test"))
+    x = (bag.vectors - bag.vectors.mean(0)).detach()
+    with torch.no_grad():
+        bag.vectors += 3
+    found = _on_words(bag, new_transformer(tiny.TINY, tokenizer)).model.get_input_embeddings()
+    words = found.weight.detach()[:, :8]
+    fresh = new_transformer(tiny.TINY, tokenizer).model.get_input_embeddings().weight
+    assert words.std().item() == pytest.approx(fresh.std().item(), rel=1e-4)
+    ratio = words.norm() / x.norm()
+    torch.testing.assert_close(words @ words.T, ratio**2 * x @ x.T, rtol=1e-3, atol=1e-5)
+    assert (words.square().sum(0).diff() < 0).all(), "the axis of most energy first"

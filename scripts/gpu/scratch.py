@@ -31,7 +31,7 @@ from contriever_lite.files import write_json
 from contriever_lite.prepare import prepare_corpus
 from contriever_lite.presets import preset
 from contriever_lite.vocabulary import Vocabulary
-from contriever_lite.warm_start import load_start
+from contriever_lite.warm_start import start_tokenizer
 
 LABEL = "transformer, from scratch"
 MASKED_BATCH = 512
@@ -43,7 +43,7 @@ def corpus_of(a: argparse.Namespace, config: TrainConfig) -> Corpus:
     if place.is_dir():
         return Corpus.open(place)
     learnt = Vocabulary(config.vocab_size)
-    tokenizer = load_start(config.start)[1] if config.start else learnt
+    tokenizer = start_tokenizer(config.start) if config.start else learnt
     unfinished = place.with_name("corpus.part").is_dir()
     corpus = prepare_corpus(a.text, place, tokenizer, a.workers, resume=unfinished)
     print(f"corpus: {len(corpus):,} documents, {len(corpus.tokens):,} tokens")
