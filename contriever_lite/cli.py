@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 
 from contriever_lite.errors import UserError, next_step
-from contriever_lite.grammar import parser
+from contriever_lite.parser import parser
 
 
 def main(words: Sequence[str] | None = None) -> int:

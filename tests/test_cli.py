@@ -25,7 +25,7 @@ from contriever_lite.corpus import Corpus
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError, DataError, UserError
 from contriever_lite.fusion import weighted_fusion
-from contriever_lite.grammar import COMMANDS
+from contriever_lite.parser import COMMANDS
 from contriever_lite.registry import REGISTRY
 from contriever_lite.retriever import Retriever
 from contriever_lite.runs import read_config

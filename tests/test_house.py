@@ -31,7 +31,7 @@ ORDER = """
     dry_run inspect_batch report paper card sweep labels mining finetune finetune_run
     cross_encoder plots plots_search curves diagrams diagrams_training
     diagrams_retrieval
-    demo options commands commands_training commands_evaluation commands_report grammar cli
+    demo options commands commands_training commands_evaluation commands_report parser cli
     exercises exercises_words exercises_vectors exercises_loss exercises_views exercises_negatives
     exercises_queue exercises_momentum exercises_transformer exercises_saving exercises_trust
     exercises_gpu exercises_ablations exercises_failures exercises_labels exercises_beir

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contriever_lite.grammar import parser
+from contriever_lite.parser import parser
 from contriever_lite.report import NAMES, read_records
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,4 +1,4 @@
-"""The grammar of the command line: its commands, their options, what each stands for."""
+"""The parser of the command line: its commands, their options, what each stands for."""
 
 import argparse
 from typing import Any
