@@ -26,6 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModel, PreTrainedModel
 
 from contriever_lite.batch import PairBatch, TokenBatch, batch_of_step
 from contriever_lite.config import TrainConfig
@@ -34,7 +35,7 @@ from contriever_lite.export import export
 from contriever_lite.rng import stream
 from contriever_lite.tokens import SPECIAL_TOKENS
 from contriever_lite.train import train
-from contriever_lite.transformer import TransformerEncoder, framed
+from contriever_lite.transformer import framed
 from contriever_lite.warm_start import new_transformer
 
 SIZES = {"small": (256, 4, 4), "base": (768, 12, 12)}
@@ -70,16 +71,18 @@ def plain(config: TrainConfig, corpus: Corpus) -> float:
     """Seconds a step of the textbook's loop: each view padded to its longest, a forward a view;
     MoCo as the reference writes it, parameter by parameter, with a copy of the queue each step."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = new_transformer(config, corpus.tokenizer).to(device).train()
+    ours = new_transformer(config, corpus.tokenizer)
+    encoder = AutoModel.from_config(ours.model.config, add_pooling_layer=False)  # its own dropout
+    encoder = encoder.to(device).train()
     moco = config.objective == "moco"
     key_encoder = copy.deepcopy(encoder).requires_grad_(False) if moco else encoder
     queue = torch.randn(config.dimension, config.queue_size, device=device)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate)
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision, torch.float32)
 
-    def vectors(model: TransformerEncoder, rows: TokenBatch) -> torch.Tensor:
-        ids, mask = framed(rows, model.reading).padded(model.reading.pad)
-        hidden = model.model(input_ids=ids, attention_mask=mask).last_hidden_state
+    def vectors(model: PreTrainedModel, rows: TokenBatch) -> torch.Tensor:
+        ids, mask = framed(rows, ours.reading).padded(ours.reading.pad)
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
         return (hidden * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
 
     def in_batch(pairs: PairBatch) -> torch.Tensor:

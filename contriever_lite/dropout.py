@@ -1,4 +1,4 @@
-"""Dropout on a CPU with fewer random bits: PyTorch's, drawn on one thread, is a sixth of a step."""
+"""Dropout on a CPU with fewer random bits: PyTorch draws them one by one, on one thread."""
 
 import torch
 from torch import Tensor, nn
