@@ -54,7 +54,7 @@ def _real(answer: Any) -> float:
     with suppress(AttributeError, RuntimeError, ValueError):
         found = found.item()
     if not isinstance(found, Real):
-        raise Unfit(f"Not yet: {shown(answer)} is not one number. Return a number, such as 0.5.")
+        raise Unfit(f"Not yet: {in_brief(answer)} is not one number. Return a number, such as 0.5.")
     return found if isinstance(found, int) else float(found)
 
 
@@ -64,7 +64,7 @@ def listed(answer: Any) -> list:
         raise Unfit(NOTHING)
     single = isinstance(answer, (str, bytes)) or getattr(answer, "ndim", 1) == 0
     if single or not isinstance(answer, Iterable):
-        raise Unfit(f"Not yet: {shown(answer)} is not a list. Return a list or a tuple.")
+        raise Unfit(f"Not yet: {in_brief(answer)} is not a list. Return a list or a tuple.")
     return list(answer)
 
 
@@ -76,14 +76,14 @@ def tensor(answer: Any, dtype: torch.dtype) -> Tensor:
         return torch.as_tensor(answer, dtype=dtype).detach()
     except (TypeError, ValueError, RuntimeError):
         wanted = "Give a tensor, an array, or lists of numbers of one length."
-        raise Unfit(f"Not yet: {shown(answer)} is no table of numbers. {wanted}") from None
+        raise Unfit(f"Not yet: {in_brief(answer)} is no table of numbers. {wanted}") from None
 
 
 def entry(answers: Any, name: str, missing: str) -> float:
     """The number under `name` in a reader's dict; `missing` is the verdict where there is none."""
     if not isinstance(answers, Mapping):
         wanted = "Keep the dict of the cell above, and fill in its numbers."
-        raise Unfit(f"Not yet: {shown(answers)} is not a dict. {wanted}")
+        raise Unfit(f"Not yet: {in_brief(answers)} is not a dict. {wanted}")
     if answers.get(name) is None:
         raise Unfit(missing)
     return number(answers[name])
@@ -100,7 +100,7 @@ def first_apart(found: Tensor, right: Tensor) -> str:
     return f"at {list(place)} it is {found[place]:.6g}, should be {right[place]:.6g}"
 
 
-def shown(answer: Any) -> str:
+def in_brief(answer: Any) -> str:
     """An answer in one short line."""
     text = " ".join(repr(answer).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

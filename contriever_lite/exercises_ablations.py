@@ -11,7 +11,7 @@ from math import isclose, sqrt
 from typing import Any
 
 from contriever_lite.config import TrainConfig
-from contriever_lite.exercises import NOTHING, hint, in_words, listed, number, shown
+from contriever_lite.exercises import NOTHING, hint, in_brief, in_words, listed, number
 from contriever_lite.sweep import T
 
 WORDS = ("better", "worse", "no difference that matters", "cannot tell")
@@ -38,7 +38,7 @@ def check_reading(function: Callable[[float, float, float], str]) -> str:
         if answer is None:
             return NOTHING
         if not isinstance(answer, str) or answer not in WORDS:
-            return f"Not yet: {shown(answer)} is none of {', '.join(map(repr, WORDS))}."
+            return f"Not yet: {in_brief(answer)} is none of {', '.join(map(repr, WORDS))}."
         if answer != WORDS[right]:
             asked = f"[{low:+.3f}, {high:+.3f}] with margin {margin:g} is {WORDS[right]!r}"
             return f"Not yet: {asked}, not {answer!r}. {reason}"
@@ -104,7 +104,7 @@ def check_equal_text(function: Callable[[TrainConfig, int], TrainConfig]) -> str
             if answer is None:
                 return NOTHING
             if not isinstance(answer, TrainConfig):
-                return f"Not yet: {shown(answer)} is no TrainConfig. Return config.replace(...)."
+                return f"Not yet: {in_brief(answer)} is no TrainConfig. Return config.replace(...)."
             if fault := _unfair(base, batch, answer):
                 return f"Not yet, from batch {base.batch_size} to {batch}: {fault}"
     return "Right: the same pairs, the rate by the square root, and all else untouched."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, isclose
 
-from contriever_lite.exercises import NOTHING, Unfit, hint, in_words, listed, number, shown
+from contriever_lite.exercises import NOTHING, Unfit, hint, in_brief, in_words, listed, number
 from contriever_lite.index_costs import bytes_per_vector
 from contriever_lite.index_settings import KINDS, IndexSettings
 from contriever_lite.metrics import Judged, Run, ranking, recall
@@ -113,7 +113,7 @@ def _run(answer: object) -> Run:
         raise Unfit(NOTHING)
     if not isinstance(answer, Mapping) or not all(isinstance(x, Mapping) for x in answer.values()):
         wanted = "Return a dict of query to a dict of document to score."
-        raise Unfit(f"Not yet: {shown(answer)} is no run. {wanted}")
+        raise Unfit(f"Not yet: {in_brief(answer)} is no run. {wanted}")
     return {query: {d: number(x) for d, x in each.items()} for query, each in answer.items()}
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contriever_lite.exercises import entry, first_apart, hint, in_words, number, shown
+from contriever_lite.exercises import entry, first_apart, hint, in_brief, in_words, number
 from contriever_lite.loss import info_nce
 from contriever_lite.memory import LiveBytes
 
@@ -167,7 +167,7 @@ def check_thrifty(function: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     value = function(q, k, 0.2)
     loss = number(value)
     if not isinstance(value, Tensor) or not value.requires_grad:
-        return f"Not yet: {shown(value)} has no graph. Return a tensor to call backward() on."
+        return f"Not yet: {in_brief(value)} has no graph. Return a tensor to call backward() on."
     value.backward()
     gradients, q.grad, k.grad = (q.grad, k.grad), None, None
     right = info_nce(q, k, temperature=0.2)

@@ -13,7 +13,7 @@ import numpy as np
 from contriever_lite.batch import Views
 from contriever_lite.config import TrainConfig
 from contriever_lite.corpus import Corpus, Ragged
-from contriever_lite.exercises import Unfit, hint, in_words, listed, number, shown
+from contriever_lite.exercises import Unfit, hint, in_brief, in_words, listed, number
 from contriever_lite.rng import stream
 from contriever_lite.tokens import ordinary_ids, special_ids, train_tokenizer
 from contriever_lite.views import two_views
@@ -124,7 +124,7 @@ def _pair(answer: object) -> list[Ragged]:
     views = listed(answer)
     if len(views) != 2 or not all(isinstance(view, Ragged) for view in views):
         wanted = "Return the query's view and the key's, each a Ragged."
-        raise Unfit(f"Not yet: {shown(answer)} is no pair of views. {wanted}")
+        raise Unfit(f"Not yet: {in_brief(answer)} is no pair of views. {wanted}")
     return [Ragged(np.asarray(view.tokens), np.asarray(view.lengths)) for view in views]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from contriever_lite.beir import joined
 from contriever_lite.collection import load_collection
-from contriever_lite.exercises import entry, hint, in_words, number, numbers, shown
+from contriever_lite.exercises import entry, hint, in_brief, in_words, number, numbers
 from contriever_lite.metrics import reciprocal_rank
 from contriever_lite.search import BM25Index, tokenize
 
@@ -73,7 +73,7 @@ def check_failing_query(query: str, document_id: str) -> str:
     """A query that BM25 cannot answer with this note of data/tiny, for they share no word."""
     tiny = load_collection("tiny", "test")
     if not isinstance(query, str):
-        return f"Not yet: the query is {shown(query)}. Write a question, in quotation marks."
+        return f"Not yet: the query is {in_brief(query)}. Write a question, in quotation marks."
     if document_id not in list(tiny.corpus):
         return f"Not yet: there is no note {document_id!r}. There are {', '.join(tiny.corpus)}."
     words, note = tokenize([query, joined(tiny.corpus[document_id])])

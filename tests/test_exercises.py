@@ -14,11 +14,11 @@ from contriever_lite.exercises import (
     entry,
     first_apart,
     hint,
+    in_brief,
     in_words,
     listed,
     number,
     numbers,
-    shown,
     tensor,
 )
 from contriever_lite.metrics import recall, reciprocal_rank
@@ -109,8 +109,8 @@ def test_first_apart_names_place_and_both_values() -> None:
 
 
 def test_shown_in_one_short_line() -> None:
-    assert shown(np.ones((2, 2))) == "array([[1., 1.], [1., 1.]])"
-    assert len(shown("x" * 100)) == 60
+    assert in_brief(np.ones((2, 2))) == "array([[1., 1.], [1., 1.]])"
+    assert len(in_brief("x" * 100)) == 60
 
 
 def test_a_readers_own_error_stays_an_error() -> None:
