@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from contriever_lite.errors import ConfigError
-from contriever_lite.settings import check_settings, setting
+from contriever_lite.settings import check_settings, read_value, setting
 
 PAIRS = ("crops", "inverse_cloze")
 LOSSES = ("info_nce", "equation_1", "decoupled", "sigmoid")
@@ -72,9 +72,13 @@ class TrainConfig:
     # encoder
     encoder: str = setting("bag", "paper transformer: BERT base (A.1)", choices=ENCODERS)
     start: str = setting("", "model to start from: wiki, or a folder; paper BERT (A.1)")
-    stop_words: str = setting(
-        "", "language whose stop words the bag starts mute; paper none", needs=BAG
+    start_share: float = setting(
+        0.5, "of squared length, from the start; the rest fresh", above=0, below=1, needs=BAG
     )
+    start_whiten: float = setting(
+        0.0, "the start's axes over their deviation to this power", low=0, high=1, needs=BAG
+    )
+    stop_words: str = setting("", "language whose stop words start mute; paper none", needs=BAG)
     dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
     layers: int = setting(4, "the transformer's; paper 12 (BERT base)", low=1, needs=TRANSFORMER)
     heads: int = setting(8, "of attention, a layer; paper 12 (BERT)", low=1, needs=TRANSFORMER)
@@ -133,6 +137,11 @@ class TrainConfig:
         self._check_together()
 
     def _check_together(self) -> None:
+        if not self.start and (self.start_share != 0.5 or self.start_whiten):
+            raise ConfigError(
+                f"start_share = {self.start_share}, start_whiten = {self.start_whiten} without a "
+                "start: set start=wiki, or start_share=0.5 start_whiten=0"
+            )
         if self.objective == "mlm" and (self.encoder == "bag" or self.micro_batch):
             raise ConfigError(
                 f"objective = 'mlm' with encoder = {self.encoder!r}, micro_batch = "
@@ -177,17 +186,8 @@ def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
         name, equals, text = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r}: write a setting as name=value, as in steps=500")
-        changes[name.strip()] = _value(text.strip())
+        changes[name.strip()] = read_value(text.strip())
     return config.replace(**changes)
-
-
-def _value(text: str) -> Any:
-    for attempt in (text, text.lower(), f"[{text}]") if text else ():
-        try:
-            return json.loads(attempt)
-        except json.JSONDecodeError:
-            continue
-    return None if text == "None" else text
 
 
 def describe(config: TrainConfig) -> str:

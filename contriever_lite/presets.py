@@ -48,11 +48,14 @@ PRESETS = {
     "laptop": _LAPTOP,
     "adapt": _LAPTOP.replace(
         start="wiki",
+        start_whiten=0.5,
+        start_share=0.65,
         dimension=1024,
         stop_words="english",
         symmetric=False,  # as in the paper; from nothing the two are level
         query_delete=0.1,
-        learning_rate=1e-3,
+        temperature=0.06,
+        learning_rate=1.2e-3,
         steps=300,
         epochs=40,
     ),

@@ -1,6 +1,9 @@
 """Settings: fields of a record that know their bounds, and errors that name what is wrong."""
 
+import json
 import math
+from ast import literal_eval
+from contextlib import suppress
 from dataclasses import Field, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,6 +22,15 @@ def setting(default: Any, about: str, **rules: Any) -> Any:
     comes first. needs: {other field: its values with which this one may differ from its default}.
     """
     return field(default=default, metadata={"about": about, **rules})
+
+
+def read_value(text: str) -> Any:
+    """A setting's value as written on a command line: of JSON or Python (`null`, `True`, `.5`,
+    `4,32` for a pair), or a bare word."""
+    for read, form in (json.loads, text), (json.loads, text.lower()), (literal_eval, text):
+        with suppress(ValueError, SyntaxError):
+            return read(form)
+    return text
 
 
 def check_settings(record: Any) -> None:

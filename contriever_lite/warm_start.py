@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from contriever_lite.checkpoint import Encoder, load_encoder, model_folder, shipped
 from contriever_lite.config import TrainConfig
@@ -44,10 +45,14 @@ def warm_start(config: TrainConfig, corpus: Corpus) -> Encoder:
     """The encoder that config.start gives a run: a transformer as it is, a transformer whose word
     vectors are a bag's, or a bag and beside it fresh numbers for what its text did not teach:
 
-        v_t = (known_t / mean_u |known_u|,  fresh_t) / sqrt(2),   fresh_t ~ N(0, 1 / F)
+        v_t = (sqrt(share) known_t / mean_u |known_u|,  sqrt(1 - share) fresh_t),
+        known_t = V_t U diag(s)^-whiten,   fresh_t ~ N(0, 1 / F)
 
-    config.dimension = D + F for the D dimensions of the model; with F = 0, v_t is the first part
-    alone. The weights a_t are not taken over: they start anew, at the collection's own idf or, with
+    V: the model's vectors; U: their principal axes, the eigenvectors of their covariance; s_k:
+    their deviation along axis k; share, whiten: config.start_share, config.start_whiten. With
+    whiten = 0, known = V (products are the same on any axes), with 1 no axis counts more than
+    another. config.dimension = D + F for the D dimensions of the model; with F = 0, share is 1.
+    The weights a_t are not taken over: they start anew, at the collection's own idf or, with
     idf_weights=false, at 1 (build.new_encoder); what the other text taught about them is worse.
     Raises ConfigError if sizes, kinds or tokenizers do not go together.
     """
@@ -84,15 +89,34 @@ def _wider(model: BagEncoder, config: TrainConfig) -> BagEncoder:
             f"dimension = {config.dimension}: {config.start} has {model.dimension} already; give "
             "as many or more"
         )
-    vectors = model.vectors.detach() / model.vectors.norm(dim=1).mean()
+    vectors = model.vectors.detach()
+    if config.start_whiten:
+        vectors = whitened(vectors, config.start_whiten)
+    vectors = vectors / vectors.norm(dim=1).mean()
     if fresh:
         generator = torch_stream(config.seed, "encoder")
         new = torch.randn(len(vectors), fresh, generator=generator) / fresh**0.5
-        vectors = torch.cat([vectors, new], dim=1) / 2**0.5
+        share = config.start_share
+        vectors = torch.cat([share**0.5 * vectors, (1 - share) ** 0.5 * new], dim=1)
     encoder = BagEncoder(len(vectors), config.dimension, normalise=config.normalise)
     with torch.no_grad():
         encoder.vectors.copy_(vectors)
     return encoder
+
+
+def whitened(vectors: Tensor, power: float = 1.0) -> Tensor:
+    """Vectors (n, D) on their principal axes, largest first, each axis divided by its deviation to
+    a power:
+
+        V U diag(s)^-power,   cov(V) = U diag(s^2) U'
+
+    With power 1 the covariance of the result is the identity, with 0 all products stay. An axis
+    without deviation is left at its length.
+    """
+    variance, axes = torch.linalg.eigh(vectors.T.cov())
+    variance, axes = variance.flip(0), axes.flip(1)
+    flat = variance <= variance[0] * torch.finfo(vectors.dtype).eps * len(variance)
+    return vectors @ axes * variance.masked_fill(flat, 1.0) ** (-power / 2)
 
 
 def _on_words(bag: BagEncoder, encoder: TransformerEncoder) -> TransformerEncoder:
@@ -100,9 +124,7 @@ def _on_words(bag: BagEncoder, encoder: TransformerEncoder) -> TransformerEncode
     deviation that the model starts with; where it has more numbers than the bag, those stay."""
     words = encoder.model.get_input_embeddings().weight
     with torch.no_grad():
-        vectors = bag.vectors - bag.vectors.mean(0)
-        axes = torch.linalg.eigh(vectors.T @ vectors).eigenvectors.flip(1)
-        known = (vectors @ axes)[:, : words.shape[1]]
+        known = whitened(bag.vectors - bag.vectors.mean(0), 0.0)[:, : words.shape[1]]
         words[:, : known.shape[1]] = known * (words.std() / known.std())
     return encoder
 

@@ -158,6 +158,8 @@ def test_replace_makes_a_copy_and_refuses_unknown_names() -> None:
         (["normalise=False", "symmetric=true"], {"normalise": False, "symmetric": True}),
         (["query_tokens=4,32", "query_tokens=null"], {"query_tokens": None}),
         (["query_tokens=None"], {"query_tokens": None}),
+        (["query_crop=.1,.5", "warmup=.2"], {"query_crop": (0.1, 0.5), "warmup": 0.2}),
+        (["start=bert-base-uncased"], {"start": "bert-base-uncased"}),
         (["steps = 5"], {"steps": 5}),
         (["start=wiki", "start="], {"start": ""}),
     ],
@@ -180,6 +182,15 @@ def test_a_bad_word_of_a_command_line_is_refused(word: str, message: str) -> Non
     with pytest.raises(ConfigError) as error:
         with_settings(TrainConfig(), [word])
     assert message in str(error.value)
+
+
+def test_how_to_start_needs_a_start() -> None:
+    with pytest.raises(
+        ConfigError, match=r"start_share = 0.65, start_whiten = 0.5 without a start"
+    ):
+        preset("adapt").replace(start="")
+    back = ["start=", "start_share=0.5", "start_whiten=0"]
+    assert with_settings(preset("adapt"), back).start == ""
 
 
 def test_a_preset_that_changes_its_kind_says_what_to_set_back() -> None:

@@ -62,6 +62,8 @@ REGISTER = {
     "quantise.quantise": "test_quantise.test_a_number_moves_by_at_most_half_a_level",
     "truncation.principal_axes": "test_truncation.test_principal_axes_equal_their_formula",
     "warm_start.warm_start": "test_warm_start.test_known_and_fresh_numbers_stand_side_by_side",
+    "warm_start.whitened":
+        "test_warm_start.test_whitening_evens_out_the_deviation_of_every_axis",
     "cross_encoder.train_cross_encoder":
         "test_cross_encoder.test_it_learns_which_candidate_is_the_answer_and_repeats_itself",
     "views.random_crop":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import synthetic
 import tiny
@@ -25,6 +26,7 @@ from contriever_lite.warm_start import (
     new_transformer,
     stop_word_ids,
     warm_start,
+    whitened,
 )
 
 SMALL = synthetic.SMALL
@@ -39,17 +41,52 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_known_and_fresh_numbers_stand_side_by_side(known: Path) -> None:
-    """v_t = (known_t / mean_u |known_u|, fresh_t) / sqrt(2)"""
+    """v_t = (sqrt(share) known_t / mean_u |known_u|, sqrt(1 - share) fresh_t)"""
     corpus, config = synthetic.corpus(), SMALL.replace(start=str(known), dimension=96)
     encoder, old = warm_start(config, corpus), Retriever.load(known).encoder
-    expected = old.vectors / old.vectors.norm(dim=1).mean() / 2**0.5
-    torch.testing.assert_close(encoder.vectors[:, :32], expected)
+    expected = old.vectors / old.vectors.norm(dim=1).mean()
+    torch.testing.assert_close(encoder.vectors[:, :32], expected / 2**0.5)
     fresh = encoder.vectors[:, 32:]
     assert fresh.std().item() == pytest.approx(1 / 64**0.5 / 2**0.5, rel=0.05)
     assert torch.equal(fresh, warm_start(config, corpus).vectors[:, 32:])
     assert not torch.equal(fresh, warm_start(config.replace(seed=1), corpus).vectors[:, 32:])
     same = warm_start(config.replace(dimension=32), corpus)
-    torch.testing.assert_close(same.vectors, expected * 2**0.5)
+    torch.testing.assert_close(same.vectors, expected)
+
+
+def test_a_start_brings_its_share_and_its_axes_are_evened_out(known: Path) -> None:
+    corpus, config = synthetic.corpus(), SMALL.replace(start=str(known), dimension=96)
+    plain = warm_start(config, corpus).vectors
+    other = warm_start(config.replace(start_share=0.8, start_whiten=0.5), corpus).vectors
+    torch.testing.assert_close(other[:, 32:], plain[:, 32:] * (0.2 / 0.5) ** 0.5)
+    assert other[:, :32].norm(dim=1).mean().item() == pytest.approx(0.8**0.5)
+    vectors = Retriever.load(known).encoder.vectors.detach().double().numpy()
+    values, axes = np.linalg.eigh(np.cov(vectors.T))
+    turned = vectors @ axes / values**0.25
+    expected = torch.from_numpy(turned @ turned.T).float()
+    found = other[:, :32] @ other[:, :32].T
+    torch.testing.assert_close(found / found.norm(), expected / expected.norm())
+    alone = warm_start(config.replace(dimension=32, start_share=0.8), corpus).vectors
+    assert alone.norm(dim=1).mean().item() == pytest.approx(1), "no fresh numbers, no shares"
+
+
+def test_whitening_evens_out_the_deviation_of_every_axis() -> None:
+    x = torch.randn(400, 6, generator=torch_stream(0, "x")) * torch.tensor([9, 4, 3, 1, 0.5, 0.1])
+    x += 2  # the covariance is about the mean, which stays
+    white = whitened(x)
+    torch.testing.assert_close(white.T.cov(), torch.eye(6), atol=1e-4, rtol=0)
+    half = whitened(x, 0.5).T.cov()
+    assert torch.all(half.diag()[:-1] > half.diag()[1:]), "largest first"
+    torch.testing.assert_close(half.diag() ** 2, torch.linalg.eigvalsh(x.T.cov()).flip(0))
+    turned = whitened(x, 0.0)
+    torch.testing.assert_close(turned @ turned.T, x @ x.T, atol=1e-3, rtol=1e-4)
+
+
+def test_an_axis_on_which_all_are_alike_stays() -> None:
+    x = torch.randn(50, 3, generator=torch_stream(0, "x")) @ torch.diag(torch.tensor([2.0, 1, 0]))
+    white = whitened(torch.cat([x, torch.ones(50, 1)], dim=1))
+    assert white.isfinite().all()
+    assert white.norm(dim=1).max() < 10
 
 
 def test_the_weights_are_the_collections_own_idf(known: Path) -> None:
