@@ -54,7 +54,9 @@ LAPTOP = preset("laptop")
 STARTS = {
     NOTHING: LAPTOP,
     OWN: LAPTOP,
-    WIKIPEDIA: preset("adapt").replace(dimension=512, symmetric=True),  # the bag as it ships
+    WIKIPEDIA: preset("adapt").replace(  # the bag as it ships
+        dimension=512, start_whiten=0.0, start_share=0.5, symmetric=True
+    ),
 }
 RATES, TEMPERATURES = (1e-3, 3e-3, 1e-2), (0.05, 0.1, 0.2)
 EVERY = 10
