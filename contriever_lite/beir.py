@@ -87,7 +87,7 @@ def read_beir(folder: str | Path, split: str = "test") -> Collection:
     if split not in there:
         raise ConfigError(f"no split {split!r} in {folder}: it has {', '.join(there)}")
     faults = Faults()
-    corpus = read_corpus(folder, faults)
+    corpus = read_texts(folder, faults)
     queries = read_queries(folder, faults)
     qrels = read_judgements(folder / "qrels" / f"{split}.tsv", queries, corpus, faults)
     faults.settle()
@@ -103,7 +103,7 @@ def read_beir_documents(folder: str | Path) -> Collection:
     if not Path(folder).is_dir():
         raise DataError(f"no folder {folder} (a BEIR folder holds corpus.jsonl)")
     faults = Faults()
-    corpus = read_corpus(Path(folder), faults)
+    corpus = read_texts(Path(folder), faults)
     faults.settle()
     collection = Collection(Path(folder).resolve().name, "", corpus, {}, {})
     warn_of_empty(collection)
@@ -156,7 +156,7 @@ def data_file(folder: Path, stem: str) -> Path:
     raise DataError(f"{folder} has no {stem}.jsonl (or {stem}.jsonl.gz)")
 
 
-def read_corpus(folder: Path, faults: Faults) -> Corpus:
+def read_texts(folder: Path, faults: Faults) -> Corpus:
     """Every document of a folder: id -> title and text."""
     path, corpus = data_file(folder, "corpus"), {}
     for number, id_, record in identified(path, faults):

@@ -31,7 +31,7 @@ from contriever_lite.encoded import (
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.files import refuse_strangers, refuse_to_overwrite, write_json
 from contriever_lite.metrics import Run, ranking
-from contriever_lite.models import Encoder
+from contriever_lite.models import TextEncoder
 from contriever_lite.search import DenseIndex, as_matrix, check_k
 
 FILES = ("vectors.f32", "ids.jsonl")  # of an unfinished encoding, behind its manifest
@@ -39,7 +39,7 @@ ENCODED, SEARCHED = 1 << 13, 1 << 16  # documents in memory at a time
 
 
 def encode_blocks(
-    encoder: Encoder,
+    encoder: TextEncoder,
     documents: Documents,
     folder: str | Path,
     block: int = ENCODED,
@@ -131,7 +131,7 @@ class _Writer:
         self.vectors.close()
         self.ids.close()
 
-    def add(self, part: Part, encoder: Encoder) -> None:
+    def add(self, part: Part, encoder: TextEncoder) -> None:
         """Encode and write the next documents, or compare them with those that were done."""
         before, self.seen = self.seen, self.seen + len(part.ids)
         self.head = self.head or part.head()

@@ -10,9 +10,9 @@ from pathlib import Path
 from contriever_lite.beir import (
     Judgements,
     joined,
-    read_corpus,
     read_judgements,
     read_queries,
+    read_texts,
     splits,
 )
 from contriever_lite.beir_writer import serialise
@@ -87,7 +87,7 @@ def check(folder: str | Path) -> Report:
     """
     folder, faults = Path(folder), Faults()
     names = splits(folder)
-    corpus = read_corpus(folder, faults)
+    corpus = read_texts(folder, faults)
     queries = read_queries(folder, faults)
     qrels = {
         name: read_judgements(folder / "qrels" / f"{name}.tsv", queries, corpus, faults)

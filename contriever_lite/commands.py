@@ -12,7 +12,7 @@ from contriever_lite.errors import ConfigError
 from contriever_lite.options import refuse
 
 if TYPE_CHECKING:
-    from contriever_lite.models import Encoder
+    from contriever_lite.models import TextEncoder
 
 CPU = "cpu"
 
@@ -62,7 +62,7 @@ def encode(arguments: Namespace) -> None:
     print(f"{path}: {len(vectors):,} vectors of {vectors.shape[1]} dimensions")
 
 
-def open_encoder(arguments: Namespace, force: bool = False) -> Encoder | None:
+def open_encoder(arguments: Namespace, force: bool = False) -> TextEncoder | None:
     """What --model, --score and --device name; None for bm25, which makes no vectors."""
     from contriever_lite.models import load_model
 

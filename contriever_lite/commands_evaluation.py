@@ -14,7 +14,7 @@ from contriever_lite.options import refuse
 if TYPE_CHECKING:
     from contriever_lite.collection import Collection
     from contriever_lite.evaluate import Evaluation
-    from contriever_lite.models import Encoder
+    from contriever_lite.models import TextEncoder
 
 
 def evaluate(arguments: Namespace) -> None:
@@ -43,7 +43,7 @@ def _evaluate_model(arguments: Namespace) -> Evaluation:
     return evaluate_named(label, a.data, a.split, encoder, not a.no_titles, encoded)
 
 
-def _opened(arguments: Namespace) -> tuple[str, Encoder | None]:
+def _opened(arguments: Namespace) -> tuple[str, TextEncoder | None]:
     """What the model is called in a record, and its encoder."""
     a = arguments
     refuse(a, f"{a.model} is no finished ranking, which alone is judged anew", "--qrels")

@@ -15,7 +15,7 @@ from contriever_lite.documents import SUFFIXES, stream_documents
 from contriever_lite.encoded import Documents, EncodedCorpus, parts
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.hub import PREFIX
-from contriever_lite.models import Encoder, load_model
+from contriever_lite.models import TextEncoder, load_model
 from contriever_lite.retriever import Retriever
 
 
@@ -43,7 +43,7 @@ def encode_to_folder(
     return encode_blocks(encoder, documents, folder, ENCODED if block is None else block, resume)
 
 
-def _open(model: str, data: str, score: str | None, device: str) -> tuple[Encoder, Documents]:
+def _open(model: str, data: str, score: str | None, device: str) -> tuple[TextEncoder, Documents]:
     encoder = load_model(model, score, device=device)
     if (Path(data) / "manifest.json").is_file():
         if not isinstance(encoder, Retriever):

@@ -23,7 +23,7 @@ import numpy as np
 
 from contriever_lite.corpus import Corpus
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.models import Encoder
+from contriever_lite.models import TextEncoder
 from contriever_lite.retriever import Retriever
 
 FORMAT = 1
@@ -45,7 +45,7 @@ class Part(NamedTuple):
         some = content.take(np.arange(few)) if isinstance(content, Corpus) else content[:few]
         return Part(self.ids[:few], some)
 
-    def encode(self, encoder: Encoder) -> np.ndarray:
+    def encode(self, encoder: TextEncoder) -> np.ndarray:
         """(N, D). Raises ConfigError where the documents are tokens and the model takes none."""
         if not isinstance(self.content, Corpus):
             return encoder.encode(self.content)
@@ -126,7 +126,7 @@ class EncodedCorpus:
             raise DataError(f"{self.folder}: fewer ids than vectors; encode again")
         return ids
 
-    def check(self, encoder: Encoder, documents: Documents) -> None:
+    def check(self, encoder: TextEncoder, documents: Documents) -> None:
         """Raise DataError if these are not the vectors of these documents, by their hash, and
         ConfigError if they are not of this model, by the first few encoded again."""
         digest, head = hashlib.sha256(), None
@@ -138,7 +138,7 @@ class EncodedCorpus:
         refuse_other_model(self.folder, self.vectors, encoder, head)
 
 
-def refuse_other_model(folder: Path, vectors: np.ndarray, encoder: Encoder, head: Part) -> None:
+def refuse_other_model(folder: Path, vectors: np.ndarray, encoder: TextEncoder, head: Part) -> None:
     """Raise ConfigError unless the model gives the first documents the vectors they have."""
     then, now = vectors[: len(head.ids)], head.encode(encoder)
     if now.shape[1] != then.shape[1]:

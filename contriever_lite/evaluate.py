@@ -24,13 +24,12 @@ from contriever_lite.collection import Collection
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.metrics import Interval, Run, bootstrap_interval, score_queries
-from contriever_lite.models import Encoder, cut_texts, load_model
+from contriever_lite.models import TextEncoder, cut_texts, load_model
 from contriever_lite.search import BM25Index, DenseIndex
 
 MEASURES = ("ndcg@10", "recall@100", "mrr@10")
 MORE = {"trec-covid": ("recall_cap@100",)}
 DEPTH = 100
-load_encoder_by_name = load_model
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def evaluate(
 def evaluate_model(
     model: str,
     collection: Collection,
-    encoder: Encoder | None = None,
+    encoder: TextEncoder | None = None,
     encoded: EncodedCorpus | None = None,
 ) -> Evaluation:
     """Search a collection with `model` (see `retrieve`), and score what it found."""
@@ -106,7 +105,7 @@ def retrieve(
     collection: Collection,
     queries: Mapping[str, str],
     k: int = DEPTH,
-    encoder: Encoder | None = None,
+    encoder: TextEncoder | None = None,
     encoded: EncodedCorpus | None = None,
 ) -> Run:
     """The k best documents of a collection for each query, title + text searched, itself left out.
@@ -145,7 +144,7 @@ def answers(run: Run, same: set[str], k: int | None = None) -> Run:
     }
 
 
-def notes_on(collection: Collection, encoder: Encoder | None = None) -> tuple[str, ...]:
+def notes_on(collection: Collection, encoder: TextEncoder | None = None) -> tuple[str, ...]:
     """What to know about figures on this collection: documents cut, prompts not
     used, self-matches left out."""
     notes = []

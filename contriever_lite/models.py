@@ -61,7 +61,7 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-class Encoder(Protocol):
+class TextEncoder(Protocol):
     """Anything that turns texts into vectors whose inner product is the score."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
@@ -69,7 +69,7 @@ class Encoder(Protocol):
 
 def load_model(
     name: str, score: str | None = None, force: bool = False, device: str = "cpu"
-) -> Encoder:
+) -> TextEncoder:
     """The encoder of a name (above), whose inner product is its score.
 
     score: "dot" or "cosine", for a model that does not say which. device: where it computes, such
@@ -93,7 +93,7 @@ def load_model(
     return encoder
 
 
-def _open(name: str, score: str | None, device: str) -> tuple[Encoder, str | None, str]:
+def _open(name: str, score: str | None, device: str) -> tuple[TextEncoder, str | None, str]:
     """The encoder, how it says that it scores (None: it does not), and where it says so."""
     folder = model_folder(name)
     if folder != Path(name) or _is_ours(folder):  # another: a run's model, or one that ships
@@ -151,7 +151,7 @@ def _pretrained(name: str, pooling: str, device: str) -> Retriever:
     return Retriever(encoder.eval().to(device), tokenizer)
 
 
-def _score_by(encoder: Encoder, score: str) -> None:
+def _score_by(encoder: TextEncoder, score: str) -> None:
     """Make the inner product of an encoder's vectors this score."""
     if isinstance(encoder, SentenceEncoder):
         encoder.cosine = score == "cosine"
@@ -162,7 +162,7 @@ def _score_by(encoder: Encoder, score: str) -> None:
         encoder.encoder.normalise = score == "cosine"
 
 
-def cut_texts(encoder: Encoder, texts: Sequence[str]) -> tuple[int, int]:
+def cut_texts(encoder: TextEncoder, texts: Sequence[str]) -> tuple[int, int]:
     """(how many texts are longer than what the model reads, the tokens that it reads of each, with
     its special ones): what stands behind is cut off. (0, 0) for a bag, which reads everything."""
     if isinstance(encoder, SentenceEncoder):

@@ -10,7 +10,7 @@ from contriever_lite.collection import Collection, load_collection
 from contriever_lite.encoded import EncodedCorpus
 from contriever_lite.errors import ConfigError
 from contriever_lite.evaluate import Evaluation, evaluate_model
-from contriever_lite.models import Encoder
+from contriever_lite.models import TextEncoder
 from contriever_lite.registry import REGISTRY, locate
 from contriever_lite.significance import macro_interval
 from contriever_lite.wikipedia import NAMES
@@ -28,7 +28,9 @@ def local_collections() -> list[str]:
     return ["wikipedia-vital", *there, *([AVERAGED] if all(map(locate, FORUMS)) else [])]
 
 
-def survey(model: str, names: list[str], encoder: Encoder | None = None) -> Iterator[Evaluation]:
+def survey(
+    model: str, names: list[str], encoder: TextEncoder | None = None
+) -> Iterator[Evaluation]:
     """A model on one collection after another, each on its own default split, with a bar."""
     bar = tqdm(names, "collections", unit=" collections", leave=False)
     for name in bar:
@@ -40,7 +42,7 @@ def evaluate_named(
     model: str,
     name: str,
     split: str | None = None,
-    encoder: Encoder | None = None,
+    encoder: TextEncoder | None = None,
     titles: bool = True,
     encoded: EncodedCorpus | None = None,
 ) -> Evaluation:
