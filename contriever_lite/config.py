@@ -73,10 +73,10 @@ class TrainConfig:
     encoder: str = setting("bag", "paper transformer: BERT base (A.1)", choices=ENCODERS)
     start: str = setting("", "model to start from: wiki, or a folder; paper BERT (A.1)")
     start_share: float = setting(
-        0.5, "of squared length, from the start; the rest fresh", above=0, below=1, needs=BAG
+        0.5, "a start's, of squared length, beside fresh numbers", above=0, below=1, needs=BAG
     )
     start_whiten: float = setting(
-        0.0, "the start's axes over their deviation to this power", low=0, high=1, needs=BAG
+        0.0, "evens out a start's axes: 0 not at all, 1 wholly", low=0, high=1, needs=BAG
     )
     stop_words: str = setting("", "language whose stop words start mute; paper none", needs=BAG)
     dimension: int = setting(512, "numbers in a vector; paper 768 (BERT base)", low=1)
