@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from contriever_lite.corpus_writer import cut
@@ -29,7 +28,7 @@ from contriever_lite.encoded import (
     refuse_other_model,
 )
 from contriever_lite.errors import ConfigError, DataError
-from contriever_lite.files import refuse_strangers, refuse_to_overwrite, write_json
+from contriever_lite.files import locked, refuse_strangers, refuse_to_overwrite, write_json
 from contriever_lite.metrics import Run, ranking
 from contriever_lite.models import TextEncoder
 from contriever_lite.search import DenseIndex, as_matrix, check_k
@@ -61,15 +60,11 @@ def encode_blocks(
         raise ConfigError(f"block is {block}; allowed: 1 document or more")
     _refuse_unfit(folder, work, resume)
     work.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(work / "lock", timeout=0), _Writer(work, block) as writer:
-            starts = parts(documents, writer.block)
-            for part in tqdm(starts, "encoding", unit=" blocks", leave=False, delay=2):
-                writer.add(part, encoder)
-            writer.finish()
-    except Timeout as error:
-        raise ConfigError(f"{work} is being written by another process") from error
-    (work / "lock").unlink(missing_ok=True)
+    with locked(work), _Writer(work, block) as writer:
+        starts = parts(documents, writer.block)
+        for part in tqdm(starts, "encoding", unit=" blocks", leave=False, delay=2):
+            writer.add(part, encoder)
+        writer.finish()
     os.rename(work, folder)
     return EncodedCorpus.open(folder)
 

@@ -43,11 +43,11 @@ def train(arguments: Namespace) -> None:
     config = with_settings(preset(a.preset), a.settings)
     short = {"seed": a.seed, "objective": a.objective}
     config = config.replace(**{name: value for name, value in short.items() if value is not None})
-    place = a.data, a.out, a.resume
+    place, watched = (a.data, a.out, a.resume), _watched(a)
     if a.dry_run:
         print(describe(config), dry_run(config, *place), sep="\n\n")
         return
-    retriever = train_run(config, *place, **_watched(a), keep=a.keep, save_every=a.save_every)
+    retriever = train_run(config, *place, **watched, keep=a.keep, save_every=a.save_every)
     if finish_processes():
         size = sum(p.numel() for p in retriever.encoder.parameters())
         print(f"{a.out}: trained for {read_config(a.out).steps:,} steps, {size:,} parameters")

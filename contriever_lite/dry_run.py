@@ -14,7 +14,7 @@ from contriever_lite.errors import DataError
 from contriever_lite.estimate import memory, operations, parameters, seconds_a_step, tokens
 from contriever_lite.fit import fit
 from contriever_lite.precision import number_type
-from contriever_lite.runs import read_corpus, refuse_unfit
+from contriever_lite.runs import read_corpus, refuse_other_settings, refuse_unfit
 
 STATES = 3  # of a run's folder: the last two and the one that is being written
 
@@ -28,6 +28,8 @@ def dry_run(config: TrainConfig, source: str | Path, out: str | Path, resume: bo
     refuse_unfit(Path(out), resume)
     corpus = read_corpus(source, config.vocab_size, config.start)
     config, usable = fit(config, corpus)
+    if resume:
+        refuse_other_settings(Path(out), config)
     encoder = new_encoder(config, corpus)
     gpu = torch.cuda.is_available()
     number_type(config.precision, torch.device("cuda" if gpu else "cpu"))

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from contriever_lite.errors import ConfigError, DataError
 
 
@@ -28,6 +30,26 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
             os.rename(work, folder)
         except OSError as error:
             raise DataError(f"{folder} was made meanwhile by another process: kept") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Within the block this process alone writes to the folder: it holds FOLDER/lock, which the
+    system frees when it is killed. Raises ConfigError if another process holds it."""
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"{folder} is being written by another process; wait for it, or choose another name"
+        ) from error
+    except NotImplementedError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / "lock").unlink(missing_ok=True)
 
 
 @contextmanager

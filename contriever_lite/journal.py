@@ -38,6 +38,8 @@ class Journal:
         tensorboard: str | Path | None = None,
         bar: bool = False,
     ) -> None:
+        if every < 0:
+            raise ConfigError(f"evaluate_every = {every}: must be 0 steps or more")
         self.path, self.evaluate, self.every, self.last = path and Path(path), evaluate, every, last
         self.pairs, self.tensorboard = pairs, tensorboard
         self.start = self.mark = time.perf_counter()

@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from itertools import chain, islice
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
@@ -25,7 +24,13 @@ from contriever_lite.corpus import Corpus, batches
 from contriever_lite.corpus_writer import CorpusWriter, noted
 from contriever_lite.documents import TEXT_AND_TITLE, Fields, locate_documents, stream_documents
 from contriever_lite.errors import ConfigError, DataError, SourceError
-from contriever_lite.files import new_file, refuse_strangers, refuse_to_overwrite, write_json
+from contriever_lite.files import (
+    locked,
+    new_file,
+    refuse_strangers,
+    refuse_to_overwrite,
+    write_json,
+)
 from contriever_lite.settings import refuse_differences
 from contriever_lite.tokenising import tokenise_batches
 from contriever_lite.vocabulary import Vocabulary
@@ -125,19 +130,16 @@ def _work_folder(folder: Path, settings: dict[str, str], resume: bool) -> Iterat
             "remove it to start anew"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            _settle(folder / "settings.json", settings)
-            try:
-                yield folder
-            except DataError as error:
-                begun = (folder / "progress.json").exists()
-                if new and not (begun and isinstance(error, SourceError)):
-                    shutil.rmtree(folder)
-                raise
-            shutil.rmtree(folder)
-    except Timeout as error:
-        raise ConfigError(f"{folder} is being written by another process") from error
+    with locked(folder):
+        _settle(folder / "settings.json", settings)
+        try:
+            yield folder
+        except DataError as error:
+            begun = (folder / "progress.json").exists()
+            if new and not (begun and isinstance(error, SourceError)):
+                shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
 
 
 def _refuse_strangers(folder: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -30,7 +30,7 @@ from contriever_lite.corpus import Corpus, build_corpus
 from contriever_lite.documents import stream_documents
 from contriever_lite.errors import CheckpointError, ConfigError, DataError
 from contriever_lite.evaluate import evaluate_model
-from contriever_lite.files import write_json
+from contriever_lite.files import locked, write_json
 from contriever_lite.journal import last_seconds
 from contriever_lite.mixture import mix
 from contriever_lite.retriever import Retriever, retriever_for
@@ -109,7 +109,7 @@ def train_run(
     processes.wait_for_everyone()
     start = time.perf_counter()
     options.setdefault("evaluate", judge and partial(_scores, judge, corpus.tokenizer, config))
-    with _unbegun_removed(out, processes.is_main_process and not resume):
+    with _own(out, resume, write=processes.is_main_process):
         encoder = train(config, corpus, out / "metrics.jsonl", state=out / "states", **options)
     training = time.perf_counter() - start
     retriever = retriever_for(encoder, corpus.tokenizer, config)
@@ -138,15 +138,16 @@ def _scores(
 
 
 @contextmanager
-def _unbegun_removed(out: Path, wanted: bool) -> Iterator[None]:
-    """Remove the folder of a run that a setting ends before its first step, so that its name is
-    free for the corrected command."""
+def _own(out: Path, resume: bool, write: bool) -> Iterator[None]:
+    """The run's folder for the process that writes, alone; removed if a setting ends a new run
+    before its first step, so that its name is free for the corrected command."""
     try:
-        yield
+        with locked(out) if write else nullcontext():
+            yield
     except (ConfigError, CheckpointError):
         log = out / "metrics.jsonl"
         begun = any((out / "states").glob("*.pt")) or (log.is_file() and log.stat().st_size)
-        if wanted and not begun:
+        if write and not (resume or begun):
             shutil.rmtree(out)
         raise
 
@@ -162,10 +163,15 @@ def finish_processes() -> bool:
 def _settle(config: TrainConfig, sources: list[str], out: Path, resume: bool, write: bool) -> None:
     """Compare the settings with those of the run that goes on, or write them and the sources."""
     if resume:
-        refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
+        refuse_other_settings(out, config)
     elif write:
         write_json(config.to_dict(), out / "config.json")
         write_json(_named(sources), out / "run.json")
+
+
+def refuse_other_settings(out: Path, config: TrainConfig) -> None:
+    """Raise ConfigError unless the run at `out` was begun with these."""
+    refuse_differences(read_config(out).to_dict(), config.to_dict(), out / "config.json")
 
 
 def _named(sources: list[str]) -> dict[str, str | list[str]]:
@@ -175,14 +181,16 @@ def _named(sources: list[str]) -> dict[str, str | list[str]]:
 def refuse_unfit(out: Path, resume: bool) -> None:
     """Raise DataError for a new run whose folder is there already, and ConfigError for one to go on
     with that is finished or not there."""
+    is_run = (out / "config.json").is_file()
     if not resume and os.path.lexists(out):
         raise DataError(
-            f"{out} exists already; choose another name or move it away first, or, if it is a run "
-            "that was interrupted, go on with it: --resume"
+            f"{out} exists already; choose another name or move it away first"
+            + (", or, as it is a run, go on with it: --resume" if is_run else "")
         )
     if resume and (out / "model").exists():
         raise ConfigError(f"{out} is finished: its model is in {out / 'model'}; nothing to resume")
-    if resume and not (out / "config.json").is_file():
+    if resume and not is_run:
         raise ConfigError(
-            f"{out} is not a run: it has no config.json. To start one, leave --resume out"
+            f"{out} is not a run: it has no config.json. To start one, give a name that is free, "
+            "without --resume"
         )

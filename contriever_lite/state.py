@@ -48,6 +48,8 @@ class RunState:
     ) -> None:
         if keep < 1:
             raise ConfigError(f"keep = {keep}: must be at least 1")
+        if not every >= 0:
+            raise ConfigError(f"save_every = {every}: must be 0 seconds or more")
         self.folder, self.every, self.keep = folder and Path(folder), every, keep
         self.config = config.to_dict()
         self.head: dict[str, Any] = {}
@@ -98,8 +100,9 @@ class RunState:
             write_state(path, state)
         except (OSError, RuntimeError) as error:
             raise TrainingError(
-                f"{path} cannot be written: {error}. Make room, or mend the folder, and go on with "
-                f"--resume; the last good state is {self.newest()}"
+                f"{path} cannot be written: {error}. Is the disk full, or the folder read-only? "
+                "Make room, or mend it, and go on with --resume; the last good state is "
+                f"{self.newest()}"
             ) from error
 
     def _prune(self, step: int) -> None:

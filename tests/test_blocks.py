@@ -121,6 +121,7 @@ def test_another_model_or_corpus_does_not_go_on(
 ) -> None:
     killed(lambda: encode_blocks(Letters(fatal=30), documents(), tmp_path / "v", 8))
     before = contents(tmp_path / "v.part")
+    assert before.pop("lock") == b"", "of the one that was killed"
     with pytest.raises(ConfigError, match=message):
         encode_blocks(encoder, other, tmp_path / "v", resume=True)
     assert contents(tmp_path / "v.part") == before

@@ -16,6 +16,7 @@ import pytest
 import synthetic
 import tiny
 import torch
+from filelock import FileLock
 
 from contriever_lite import __version__, cli, presets, runs
 from contriever_lite import circumstances as circumstances_module
@@ -23,6 +24,7 @@ from contriever_lite.beir_writer import write_beir
 from contriever_lite.circumstances import circumstances, commit, device
 from contriever_lite.config import TrainConfig, from_dict
 from contriever_lite.corpus import Corpus
+from contriever_lite.dry_run import dry_run
 from contriever_lite.encode import encode_to_folder
 from contriever_lite.errors import ConfigError, DataError
 from contriever_lite.retriever import Retriever
@@ -94,9 +96,52 @@ def test_a_run_that_counts_words_once_is_loaded_so(source: Path, tmp_path: Path)
 def test_an_existing_folder_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     monkeypatch.setattr(runs, "read_corpus", lambda *_: pytest.fail("nothing is read before"))
-    with pytest.raises(DataError, match=r"mine exists already.*interrupted, go on .* --resume"):
+    with pytest.raises(DataError, match="mine exists already; choose another name") as error:
         train_run(QUICK, "tiny", tmp_path / "mine")
+    assert "--resume" not in str(error.value), "it is no run"
     assert list((tmp_path / "mine").iterdir()) == []
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    with pytest.raises(DataError, match=r"exists already.*as it is a run, go on .*: --resume"):
+        train_run(QUICK, "tiny", tmp_path / "mine")
+
+
+def test_two_processes_do_not_train_one_run(interrupted: Path, source: Path) -> None:
+    before = sorted(path.name for path in interrupted.iterdir())
+    with (
+        FileLock(interrupted / "lock"),
+        pytest.raises(ConfigError, match="is being written by another process"),
+    ):
+        train_run(QUICK, source, interrupted, resume=True)
+    (interrupted / "lock").unlink(missing_ok=True)
+    assert sorted(path.name for path in interrupted.iterdir()) == before
+    train_run(QUICK, source, interrupted, resume=True)
+    assert not (interrupted / "lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"save_every": float("nan")}, "save_every = nan: must be 0 seconds or more"),
+        ({"save_every": -1.0}, "save_every = -1.0: must be"),
+        ({"evaluate_every": -5}, "evaluate_every = -5: must be 0 steps or more"),
+    ],
+)
+def test_numbers_without_a_meaning(
+    source: Path, tmp_path: Path, option: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train_run(QUICK, source, tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_finds_what_the_run_would_refuse(
+    interrupted: Path, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"learning_rate = .* there, 0\.5 now"):
+        dry_run(QUICK.replace(learning_rate=0.5), source, interrupted, resume=True)
+    dry_run(QUICK, source, interrupted, resume=True)
+    words = ["train", "--preset", "demo", "--data", str(source), "--out", str(tmp_path / "new")]
+    assert cli.main([*words, "--dry-run", "--evaluate", "nosuch"]) == 1
 
 
 def test_an_interrupted_run_leaves_its_settings_and_log_and_no_model(
