@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from contriever_lite import files
 from contriever_lite.errors import DataError
 from contriever_lite.files import new_file, new_folder, refuse_to_overwrite, write_json
 
@@ -122,3 +123,15 @@ def test_refusing_looks_at_the_very_path(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         refuse_to_overwrite(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_system_without_locks_is_used_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(files.FileLock, "acquire", unknown)
+    with files.locked(tmp_path):
+        (tmp_path / "made").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
