@@ -34,13 +34,16 @@ def main() -> None:
         encoder="transformer", objective="moco", layers=a.layers, heads=2, dimension=a.dimension,
         window=64, queue_noise=True, idf_weights=False,
     )  # fmt: skip
-    print("batch   queue  peak  estimate  peak with micro_batch, MiB")
+    print("batch   queue  peak  estimate  peak with micro_batch, MiB  peak / first row's")
+    first = 0
     for batch, queue in itertools.product(BATCHES, QUEUES):
         now = config.replace(batch_size=batch, queue_size=queue)
         peak, expected = measured(now, corpus)
         cached, _ = measured(now.replace(micro_batch=MICRO), corpus)
+        first = first or peak
         sizes = [size / 2**20 for size in (peak, expected, cached)]
-        print(f"{batch:5} {queue:7,} {sizes[0]:5.1f} {sizes[1]:9.1f} {sizes[2]:9.1f}")
+        print(f"{batch:5} {queue:7,} {sizes[0]:5.1f} {sizes[1]:9.1f} {sizes[2]:26.1f} "
+              f"{peak / first:17.2f}")  # fmt: skip
 
 
 def measured(config: TrainConfig, corpus: Corpus) -> tuple[int, int]:

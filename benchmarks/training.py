@@ -2,14 +2,15 @@
 in-batch loss, and against a plain padded implementation of the same step.
 
     python benchmarks/training.py                                small enough for two CPU cores
+    python benchmarks/training.py --data wikipedia-vital         real documents, many of them short
     python benchmarks/training.py --objective moco               the paper's, against the plain one
     python benchmarks/training.py --size base --batch 256 --precision bf16          for a GPU
 
-Same model, documents, crop lengths (5 to 50 % of 256 tokens), batch, loss (InfoNCE over the batch,
-one direction, dot product), AdamW and precision. Each system runs in a process of its own, since
-`train` changes how its process keeps memory, which would speed up the others. A round times each
-from its third step to its last; rounds alternate, and the best of each counts. Prints seconds a
-step and two ratios.
+Same model, documents, crop lengths (5 to 50 % of a document's window of 256 tokens), batch, loss
+(InfoNCE over the batch, one direction, dot product), AdamW and precision. Each system runs in a
+process of its own, since `train` changes how its process keeps memory, which would speed up the
+others. A round times each from its third step to its last; rounds alternate, and the best of each
+counts. Prints seconds a step and two ratios.
 """
 
 import argparse
@@ -29,11 +30,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, PreTrainedModel
 
 from contriever_lite.batch import PairBatch, TokenBatch, batch_of_step
+from contriever_lite.beir import joined
+from contriever_lite.collection import load_documents
 from contriever_lite.config import TrainConfig
-from contriever_lite.corpus import Corpus, offsets_of
+from contriever_lite.corpus import Corpus, build_corpus, offsets_of
 from contriever_lite.export import export
 from contriever_lite.rng import stream
-from contriever_lite.tokens import SPECIAL_TOKENS
+from contriever_lite.tokens import SPECIAL_TOKENS, train_tokenizer
 from contriever_lite.train import train
 from contriever_lite.transformer import framed
 from contriever_lite.warm_start import new_transformer
@@ -56,6 +59,16 @@ def documents(number: int) -> Corpus:
     tokens = stream(0, "benchmark").integers(len(SPECIAL_TOKENS), WORDS, 256 * number)
     offsets = offsets_of(np.full(number, 256))
     return Corpus(tokens.astype(np.int32), offsets, np.zeros(number, np.int32), tokenizer())
+
+
+def real_documents(name: str) -> Corpus:
+    """A collection's documents in word pieces; to every system each piece is a word, so that all
+    read the same tokens."""
+    texts = list(load_documents(name).corpus.values())
+    found = build_corpus(
+        [("", joined(text)) for text in texts], train_tokenizer(map(joined, texts), WORDS)
+    )
+    return Corpus(found.tokens, found.offsets, found.titles, tokenizer())
 
 
 def ours(config: TrainConfig, corpus: Corpus) -> float:
@@ -184,6 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--objective", choices=("in_batch", "moco"), default="in_batch")
+    parser.add_argument("--data", help="a collection, for random documents of 256 tokens")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
@@ -196,7 +210,7 @@ def main() -> None:
         query_delete=0.0, key_delete=0.0, precision=given.precision, objective=given.objective,
         queue_size=256 * given.batch,
     )  # fmt: skip
-    corpus = documents(given.batch * 4)
+    corpus = real_documents(given.data) if given.data else documents(given.batch * 4)
     systems = dict(SYSTEMS)
     if given.objective == "moco":  # their trainer has none
         del systems["sentence-transformers"]
@@ -205,8 +219,9 @@ def main() -> None:
         for name, system in systems.items():
             best[name] = min(best[name], alone(system, config, corpus))
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(f"{given.size}, {given.objective}, {given.batch} pairs a step, {given.precision}, "
-          f"{device}, {torch.get_num_threads()} threads")  # fmt: skip
+    what = f"{given.data or 'random documents'}, {given.size}, {given.objective}"
+    print(f"{what}, {given.batch} pairs a step, {given.precision}, {device}, "
+          f"{torch.get_num_threads()} threads")  # fmt: skip
     for name, seconds in best.items():
         ratio = seconds / best["contriever_lite"]
         print(f"{name:<22} {seconds:7.3f} s a step {given.batch / seconds:8.1f} pairs/s "

@@ -23,6 +23,7 @@ log flops_plain_batch "$python" benchmarks/flops.py --batch 256
 log training "$python" benchmarks/training.py --size base --batch 256 --precision bf16
 log training_moco "$python" benchmarks/training.py --size base --batch 256 --precision bf16 --objective moco
 log encoding "$python" benchmarks/encoding.py --size base --texts 8192
+log step_memory "$python" benchmarks/step_memory.py
 log cached "$python" benchmarks/cached.py --batches 256 1024 4096
 echo "$failed failed"
 exit $((failed > 0))
